@@ -1,0 +1,1 @@
+"""The `shallow` family: hand-made features and scikit-learn classifiers."""

@@ -1,0 +1,234 @@
+"""The fitted model that everybody uses: an artefact, loaded and ready to answer."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from eyevsai_core.artefact import MAX_ARTEFACT_BYTES, check_artefact
+from eyevsai_core.card import ModelCard
+from eyevsai_core.errors import ImageError, ModelCorruptError, ModelNotFoundError
+from eyevsai_core.graph import INPUT, OUTPUT
+from eyevsai_core.images import as_image, check_array
+from eyevsai_core.model_registry import ModelRegistry
+from eyevsai_core.prediction import Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+
+    from eyevsai_core.images import ImageLike
+
+__all__ = ["OnnxClassifier", "load_model"]
+
+_BATCH = 32
+_BATCH_RANK = 4
+# They have no common base of their own.
+_RUNTIME_ERRORS = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+_QUIET = 3  # errors only: a warning about a node is of no use to who runs the model
+
+
+class OnnxClassifier:
+    """A fitted, immutable classifier: one artefact in an onnxruntime session.
+
+    Safe to use from many threads. Make one with `load_model`.
+    """
+
+    def __init__(self, content: bytes, *, card: ModelCard | None, threads: int | None) -> None:
+        """Check `content`, then hand the same bytes to the runtime. See `from_bytes`."""
+        info = check_artefact(content)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _QUIET
+        options.inter_op_num_threads = 1
+        if threads:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except _RUNTIME_ERRORS as error:
+            raise ModelCorruptError(f"onnxruntime cannot load the artefact: {error}") from error
+        self._info = info
+        self.card = card
+
+    @classmethod
+    def from_bytes(
+        cls, content: bytes, *, card: ModelCard | None = None, threads: int | None = None
+    ) -> OnnxClassifier:
+        """Load an artefact from memory. Raises `ModelCorruptError` before anything runs."""
+        return cls(content, card=card, threads=threads)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels; column *i* of any probability matrix is ``classes[i]``."""
+        return self._info.classes
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """The labels as scikit-learn spells them: an array (n_classes,)."""
+        return np.array(self._info.classes)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square that pictures are resized to inside the artefact, in pixels."""
+        return self._info.image_size
+
+    def predict(self, image: ImageLike) -> dict[str, float]:
+        """Return the probability of every label for one picture, in the order of `classes`.
+
+        `image` is uint8 (h, w, 3), a path, the bytes of a file, or a PIL picture.
+        """
+        row = self._run(as_image(image))[0]
+        return dict(zip(self._info.classes, row.tolist(), strict=True))
+
+    def prediction(self, image: ImageLike) -> Prediction:
+        """Return label, confidence and probabilities for one picture."""
+        return Prediction.from_row(self.classes, self._run(as_image(image))[0])
+
+    def predict_batch(self, images: Iterable[ImageLike]) -> list[dict[str, float]]:
+        """Return what `predict` does for each of several pictures."""
+        rows = self.predict_proba(images)
+        return [dict(zip(self._info.classes, row.tolist(), strict=True)) for row in rows]
+
+    def predict_proba(
+        self, images: npt.NDArray[np.uint8] | Iterable[ImageLike]
+    ) -> npt.NDArray[np.float32]:
+        """Return calibrated probabilities, float32 (n, n_classes).
+
+        `images` is uint8 (n, h, w, 3), or any number of pictures of any sizes. Raises
+        `ImageError`.
+        """
+        if isinstance(images, np.ndarray) and images.dtype != object:
+            if images.ndim != _BATCH_RANK:
+                raise ImageError(
+                    "a batch must be a uint8 array of shape (n, height, width, 3), but got "
+                    f"{images.dtype} of shape {images.shape}; for one picture use predict()"
+                )
+            if len(images) == 0 and images.dtype == np.uint8:
+                return self._empty()
+            return self._in_chunks(check_array(images, ranks=(_BATCH_RANK,)))
+        if isinstance(images, str | bytes | Path):
+            raise ImageError(f"expected several pictures, but got {images!r}; use predict()")
+        return self._of_any_size(list(images))
+
+    def get_metadata(self) -> dict[str, Any]:
+        """Return what the model says of itself: its card if it has one, and the file's metadata."""
+        own = {
+            "classes": list(self.classes),
+            "image_size": self.image_size,
+            "artefact": dict(self._info.metadata),
+        }
+        return {**(self.card.to_dict() if self.card else {}), **own}
+
+    def _empty(self) -> npt.NDArray[np.float32]:
+        return np.zeros((0, len(self._info.classes)), np.float32)
+
+    def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        (rows,) = self._session.run((OUTPUT,), {INPUT: pixels})
+        return rows  # type: ignore[no-any-return]  # onnxruntime is not annotated
+
+    def _in_chunks(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Run a batch of one size in pieces, so that memory does not grow with it."""
+        if len(images) <= _BATCH:
+            return self._run(np.ascontiguousarray(images))
+        starts = range(0, len(images), _BATCH)
+        return np.concatenate(
+            [self._run(np.ascontiguousarray(images[i : i + _BATCH])) for i in starts]
+        )
+
+    def _of_any_size(self, images: Sequence[ImageLike]) -> npt.NDArray[np.float32]:
+        """Run neighbours of one size together, others alone."""
+        if not images:
+            return self._empty()
+        rows, group = [], [as_image(images[0])]
+        for image in map(as_image, images[1:]):
+            if image.shape != group[0].shape or len(group) == _BATCH:
+                rows.append(self._run(np.stack(group)))
+                group = []
+            group.append(image)
+        rows.append(self._run(np.stack(group)))
+        return np.concatenate(rows)
+
+    @cached_property
+    def name(self) -> str:
+        """The reference of a registered model, or family and variant."""
+        if self.card and self.card.ref:
+            return self.card.ref
+        metadata = self._info.metadata
+        return f"{metadata.get('family', 'model')}/{metadata.get('variant', 'unnamed')}"
+
+    def __repr__(self) -> str:
+        """Say the name, the number of classes and the input size."""
+        return f"OnnxClassifier({self.name!r}, {len(self.classes)} classes, {self.image_size} px)"
+
+    def _repr_html_(self) -> str:
+        """Show the model as a small card in a notebook."""
+        accuracy = self._info.metadata.get("test_accuracy")
+        facts = {
+            "model": self.name,
+            "classes": ", ".join(self.classes[:12]) + (" ..." if len(self.classes) > 12 else ""),  # noqa: PLR2004
+            "input": f"any RGB picture, looked at in {self.image_size} x {self.image_size}",
+            **({"test accuracy": f"{float(accuracy):.1%}"} if accuracy else {}),
+        }
+        rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items())
+        return f"<table>{rows}</table>"
+
+
+def load_model(
+    model: str | Path, *, registry: ModelRegistry | None = None, threads: int | None = None
+) -> OnnxClassifier:
+    """Load a model by reference, by its folder, or by its ``.onnx`` file.
+
+    A reference is ``family/variant/dataset[@version or alias]``. In a folder, and so in the
+    registry, the file's SHA-256 is checked against the card first. Raises `ModelNotFoundError`
+    and `ModelCorruptError`.
+    """
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return _load_folder(path, threads)
+    if path.is_file():
+        return OnnxClassifier(_read(path), card=None, threads=threads)
+    if path.suffix == ".onnx" or path.is_absolute() or str(model).startswith("."):
+        raise ModelNotFoundError(
+            f"there is no file or folder {str(path)!r}; expected a model folder, a .onnx file, or "
+            "a reference such as shallow/svm_hog_lbp/doodles"
+        )
+    registry = registry or ModelRegistry()
+    return _load_folder(registry.path(registry.resolve(str(model))), threads)
+
+
+def _load_folder(folder: Path, threads: int | None) -> OnnxClassifier:
+    card = ModelCard.read(folder / "card.json")
+    content = _read(folder / "model.onnx")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.files.get("model.onnx"):
+        raise ModelCorruptError(
+            f"{str(folder / 'model.onnx')!r} is not the file that its card describes (SHA-256 "
+            f"{digest[:12]}..., card {str(card.files.get('model.onnx'))[:12]}...): it was changed "
+            "or damaged. Train or fetch the model again"
+        )
+    return OnnxClassifier(content, card=card, threads=threads)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_ARTEFACT_BYTES:
+            raise ModelCorruptError(f"{str(path)!r} is larger than {MAX_ARTEFACT_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelNotFoundError(f"cannot read {str(path)!r}: {error.strerror}") from error

@@ -1,0 +1,181 @@
+"""Evaluating a model on a data set: its answers, and every number that follows from them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from eyevsai_core.errors import ConfigError, DatasetError
+from eyevsai_core.files import write_atomic
+from eyevsai_core.metrics import (
+    ClassMetrics,
+    Interval,
+    class_metrics,
+    confusion_matrix,
+    evaluate_probabilities,
+)
+from eyevsai_core.pixels import PixelCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from eyevsai_core.dataset import Dataset
+
+__all__ = ["Evaluation", "evaluate_model", "export_predictions"]
+
+_CHUNK = 512
+
+
+class _Answers(Protocol):
+    """What evaluation needs of a model."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def image_size(self) -> int: ...
+    def predict_proba(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's answers to one split of a data set.
+
+    `labels` int64 (n,) index `classes`; `probabilities` is float32 (n, n_classes); `paths` are
+    the pictures in the same order.
+    """
+
+    dataset: str
+    split: str
+    classes: tuple[str, ...]
+    labels: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    paths: tuple[str, ...]
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The index of the best label of each picture, int64 (n,)."""
+        return self.probabilities.argmax(axis=1)
+
+    @cached_property
+    def metrics(self) -> dict[str, Interval]:
+        """The headline metrics with their intervals."""
+        return evaluate_probabilities(self.probabilities, self.labels)
+
+    @cached_property
+    def per_class(self) -> list[ClassMetrics]:
+        """Precision, recall and F1 of each class."""
+        return class_metrics(self.labels, self.predicted, self.classes)
+
+    @cached_property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Counts (n_classes, n_classes): row is the truth, column the answer."""
+        return confusion_matrix(self.labels, self.predicted, len(self.classes))
+
+    def mistakes(self, limit: int) -> list[int]:
+        """Return the indices of the wrong answers, the most confident first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        confidence = self.probabilities.max(axis=1)[wrong]
+        return [int(i) for i in wrong[np.argsort(-confidence, kind="stable")][:limit]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain JSON values."""
+        return {
+            "dataset": self.dataset,
+            "split": self.split,
+            "n": len(self.labels),
+            "classes": list(self.classes),
+            "metrics": {name: asdict(value) for name, value in self.metrics.items()},
+            "per_class": [asdict(row) for row in self.per_class],
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def evaluate_model(
+    classifier: _Answers,
+    dataset: Dataset,
+    *,
+    split: str = "test",
+    pixels: PixelCache | None = None,
+    allow_unreadable: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Run a model over one split.
+
+    Pictures come from the pixel cache at the model's input size: by the resize contract the
+    artefact would make the same bytes of the original files. Raises `DatasetError` when the
+    split is empty or holds labels that the model does not know.
+    """
+    unknown = sorted(set(dataset.classes) - set(classifier.classes))
+    if unknown:
+        raise DatasetError(
+            f"the model does not know the label{'s' if len(unknown) > 1 else ''} "
+            f"{', '.join(map(repr, unknown[:5]))} of data set {dataset.name!r}; it knows "
+            f"{', '.join(classifier.classes[:8])}"
+        )
+    if not dataset.split(split):
+        raise DatasetError(
+            f"data set {dataset.name!r} has no {split!r} split; it has "
+            f"{', '.join(dataset.counts())}"
+        )
+    cache = pixels or PixelCache.open(
+        dataset, classifier.image_size, allow_unreadable=allow_unreadable
+    )
+    images = cache.images(split)
+    rows = []
+    for start in range(0, len(images), _CHUNK):
+        rows.append(classifier.predict_proba(images[start : start + _CHUNK]))
+        if progress:
+            progress(min(start + _CHUNK, len(images)), len(images))
+    column = {label: i for i, label in enumerate(classifier.classes)}
+    own = np.array([column[label] for label in dataset.classes], np.int64)
+    return Evaluation(
+        dataset=dataset.name,
+        split=split,
+        classes=classifier.classes,
+        labels=own[cache.labels(split)],
+        probabilities=np.concatenate(rows),
+        paths=tuple(str(sample.path) for sample in cache.samples(dataset, split)),
+    )
+
+
+def export_predictions(evaluation: Evaluation, path: Path) -> None:
+    """Write every picture's answer as ``.csv`` or ``.jsonl``, by the file's ending.
+
+    Columns: path, label, predicted, confidence, and the probability of each class. Raises
+    `ConfigError` for another ending, `OutputError` when it cannot be written.
+    """
+    rows = [
+        {
+            "path": evaluation.paths[i],
+            "label": evaluation.classes[evaluation.labels[i]],
+            "predicted": evaluation.classes[evaluation.predicted[i]],
+            "confidence": float(evaluation.probabilities[i].max()),
+            "probabilities": dict(
+                zip(evaluation.classes, evaluation.probabilities[i].tolist(), strict=True)
+            ),
+        }
+        for i in range(len(evaluation.labels))
+    ]
+    if path.suffix == ".jsonl":
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    elif path.suffix == ".csv":
+        buffer = io.StringIO(newline="")
+        writer = csv.writer(buffer)
+        first = ["path", "label", "predicted", "confidence"]
+        writer.writerow([*first, *evaluation.classes])
+        writer.writerows(
+            [*(row[name] for name in first), *row["probabilities"].values()] for row in rows
+        )
+        text = buffer.getvalue()
+    else:
+        raise ConfigError(f"predictions are written as .csv or .jsonl, but got {str(path)!r}")
+    write_atomic(path, text.encode())

@@ -1,0 +1,78 @@
+"""Dividing samples into splits: stratified, seeded, and independent of the file system's order."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from eyevsai_core.dataset import Dataset, Sample, Split
+from eyevsai_core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["split_samples", "with_splits"]
+
+_WITHOUT_SPLITS = {Split.VALIDATION: 0.2, Split.TEST: 0.1}
+_MISSING = {Split.TEST: 0.1, Split.VALIDATION: 0.15, Split.CALIBRATION: 0.1}
+
+
+def split_samples(samples: Iterable[Sample], *, seed: int) -> list[Sample]:
+    """Split 70/20/10 into train, validation and test."""
+    return _carve(list(samples), _WITHOUT_SPLITS, seed=seed)
+
+
+def with_splits(dataset: Dataset, *, seed: int) -> Dataset:
+    """Return the data set with all four splits.
+
+    Those that are missing are carved from train, stratified: 10 % test, 15 % validation, 10 %
+    calibration. Equal pictures stay on one side, so that carving makes no leak. Raises
+    `DatasetError` when train has too few pictures.
+    """
+    there = {sample.split for sample in dataset.samples}
+    if Split.TRAIN not in there:
+        raise DatasetError(
+            f"data set {dataset.name!r} has no train split; it has {', '.join(sorted(there))}"
+        )
+    shares = {split: share for split, share in _MISSING.items() if split not in there}
+    train = [s for s in dataset.samples if s.split == Split.TRAIN]
+    rest = [s for s in dataset.samples if s.split != Split.TRAIN]
+    carved = _carve(train, shares, seed=seed)
+    missing = set(Split) - {s.split for s in carved} - {s.split for s in rest}
+    if missing:
+        raise DatasetError(
+            f"data set {dataset.name!r} has too few pictures ({len(train)} to learn from) to set "
+            f"some aside for {', '.join(sorted(missing))}; add pictures: 4 a class are enough"
+        )
+    samples = sorted(carved + rest, key=lambda s: (s.split, s.label, s.sha256, s.path.name))
+    return replace(dataset, samples=tuple(samples))
+
+
+def _carve(
+    samples: list[Sample], shares: Mapping[Split, float], *, seed: int
+) -> list[Sample]:
+    """Give each class's share to each split; what remains keeps its split (train).
+
+    Fractions of pictures are carried on from class to class, so that small classes together
+    give what one large class would.
+    """
+    by_label: dict[str, dict[str, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        by_label[sample.label][sample.sha256].append(sample)
+    result: list[Sample] = []
+    owed = dict.fromkeys(shares, 0.5)
+    for label in sorted(by_label):
+        groups = [by_label[label][digest] for digest in sorted(by_label[label])]
+        random.Random(f"{seed}/{label}").shuffle(groups)  # noqa: S311  a split is no secret
+        left = len(groups)
+        for split, share in shares.items():
+            owed[split] += share * len(groups)
+            take = min(int(owed[split]), left - 1)
+            owed[split] -= max(take, 0)
+            for group in groups[left - take : left] if take > 0 else []:
+                result.extend(replace(sample, split=split) for sample in group)
+            left -= max(take, 0)
+        result.extend(sample for group in groups[:left] for sample in group)
+    return result
