@@ -1,7 +1,7 @@
 """The bundled data set: 1 700 drawings by people, 20 classes, redrawn with smooth strokes.
 
-The drawings are from "Quick, Draw!" by Google (CC BY 4.0). They are kept as 28 x 28 grey pictures,
-ink on white, and drawn larger when they are first used.
+The drawings are from "Quick, Draw!" by Google (CC BY 4.0). They are kept as strokes, traced by
+`tools/pack_doodles.py` from pictures of 28 x 28 pixels, and drawn when they are first used.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import shutil
 import struct
 import zipfile
 import zlib
+from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from eyevsai_core.files import cache_home, staging_directory
 
@@ -31,9 +32,10 @@ __all__ = [
     "PICTURES",
     "SIDE",
     "SOURCE",
+    "Drawing",
     "draw",
     "materialise",
-    "read_packed",
+    "read_drawings",
 ]
 
 SIDE = 96
@@ -69,39 +71,132 @@ CLASSES = (
 )
 
 _VERSION = 1  # of the drawing: a change makes other pictures, and so another folder
-_SOURCE_SIDE = 28
+_UNITS = 1024  # of the packed points, along the frame's side
+_PEN = 19  # radius in those units: 3.6 pixels wide in a drawing of 96 pixels
+_PIECES = 8  # of the curve between two points
+_FINE = 8  # fine pixels in a pixel, each way, for smooth edges
+_GRAIN = 16  # steps in a fine pixel
 _STORED_BLOCK = 65535
 
 
-def read_packed() -> tuple[npt.NDArray[np.uint8], list[tuple[str, str]]]:
-    """Return the packed drawings, uint8 (1700, 28, 28), 255 is paper, and (split, label) of each."""
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One drawing as a pen would draw it again.
+
+    ``strokes`` are the lines, in the order in which they were found, and ``fills`` the outlines
+    of areas full of ink; each is int64 (n, 2), (x, y) in units of 1/1024 of the frame's side.
+    A stroke of one point is a dot.
+    """
+
+    split: str
+    label: str
+    strokes: tuple[npt.NDArray[np.int64], ...]
+    fills: tuple[npt.NDArray[np.int64], ...]
+
+
+def read_drawings() -> list[Drawing]:
+    """Read the packed drawings, ordered by split and label."""
     packed = resources.files("eyevsai_core") / "data" / "doodles.zip"
     with packed.open("rb") as file, zipfile.ZipFile(file) as archive:
         index = json.loads(archive.read("index.json"))
-        pixels = np.frombuffer(archive.read("drawings.raw"), np.uint8)
-    pictures = pixels.reshape(-1, _SOURCE_SIDE, _SOURCE_SIDE)
-    return pictures, [(split, label) for split, label, n in index for _ in range(n)]
+        shapes = iter(np.frombuffer(archive.read("shapes"), "<u2").tolist())
+        starts = iter(np.frombuffer(archive.read("starts"), "<i2").reshape(-1, 2).astype(np.int64))
+        steps = np.frombuffer(archive.read("steps"), "i1").reshape(-1, 2)
+    drawings, used = [], 0
+    for split, label in [(split, label) for split, label, n in index for _ in range(n)]:
+        curves: tuple[list[npt.NDArray[np.int64]], ...] = ([], [])
+        for shape in islice(shapes, next(shapes)):
+            points, is_fill = divmod(shape, 2)
+            moves = steps[used : used + points - 1]
+            used += points - 1
+            curves[is_fill].append(np.cumsum(np.vstack([next(starts), moves]), axis=0))
+        drawings.append(Drawing(split, label, tuple(curves[0]), tuple(curves[1])))
+    return drawings
 
 
-def draw(small: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Draw a 28 x 28 grey picture with smooth strokes, uint8 (size, size), 255 is paper.
+def draw(drawing: Drawing, size: int) -> npt.NDArray[np.uint8]:
+    """Draw with a round pen and smooth edges, uint8 (size, size), 255 is paper.
 
-    Enlarged by cubic interpolation in fixed point, then the soft edge is made as narrow as a
-    pen's by a smooth step on integers: the same bytes on every machine.
+    Computed in integers alone: the same bytes on every machine.
     """
-    # A margin of paper, so that strokes which touch the edge end round instead of cut off.
-    framed = np.pad(small, 2, constant_values=255).astype(np.int64)
-    # Weights 1 4 1 each way take out the staircase of the source's pixels.
-    rows = framed[:-2] + 4 * framed[1:-1] + framed[2:]
-    smooth = ((rows[:, :-2] + 4 * rows[:, 1:-1] + rows[:, 2:] + 18) // 36).astype(np.uint8)
-    softened = Image.fromarray(smooth).resize((size * 2, size * 2), Image.Resampling.BICUBIC)
-    edge = np.arange(256)
-    low, high = 95, 205  # between them lies the edge of a smoothed stroke
-    t = ((edge - low).clip(0, high - low) * 1024) // (high - low)
-    # Smooth step 3t^2 - 2t^3 with t in units of 1/1024.
-    table = (255 * (3 * t * t * 1024 - 2 * t * t * t) // 1024**3).clip(0, 255)
-    crisp = softened.point([int(v) for v in table])
-    return np.asarray(crisp.resize((size, size), Image.Resampling.BOX))
+    side = size * _FINE
+    ink = np.zeros((side, side), bool)
+    if drawing.strokes:
+        ink |= _stroked(np.concatenate([_curve(line, side) for line in drawing.strokes]), side)
+    if drawing.fills:
+        ink |= _filled([_curve(outline, side) for outline in drawing.fills], side)
+    covered = ink.reshape(size, _FINE, size, _FINE).sum(axis=(1, 3), dtype=np.int64)
+    full = _FINE * _FINE
+    return (255 - (covered * 255 + full // 2) // full).astype(np.uint8)
+
+
+def _curve(points: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
+    """Lay a Catmull-Rom spline through the points, int64 (m, 2), in 1/`_GRAIN` of a fine pixel."""
+    if len(points) > 1:
+        closed = bool((points[0] == points[-1]).all())
+        before = points[-2] if closed else 2 * points[0] - points[1]
+        after = points[1] if closed else 2 * points[-1] - points[-2]
+        a, b, c, d = (
+            p[:, None]
+            for p in (np.vstack([before, points[:-2]]), points[:-1], points[1:],
+                      np.vstack([points[2:], after]))
+        )
+        n = _PIECES
+        t = np.arange(n)[:, None]
+        # Twice the spline at t / n, times n cubed, so that everything is an integer.
+        curve = (
+            2 * b * n**3
+            + (c - a) * t * n**2
+            + (2 * a - 5 * b + 4 * c - d) * t**2 * n
+            + (3 * (b - c) + d - a) * t**3
+        ).reshape(-1, 2)
+        points = np.vstack([curve, 2 * n**3 * points[-1:]])
+    else:
+        points = points * 2 * _PIECES**3
+    return points * side * _GRAIN // (2 * _PIECES**3 * _UNITS)
+
+
+def _stroked(centres: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.bool_]:
+    """Mark every fine pixel within the pen's radius of a centre, bool (side, side).
+
+    Each disc is a few spans; a running sum along each row joins the spans of all discs.
+    """
+    radius = _PEN * side * _GRAIN // _UNITS
+    reach = radius // _GRAIN + 1
+    rows = centres[:, 1:] // _GRAIN + np.arange(-reach, reach + 1)
+    across = rows * _GRAIN + _GRAIN // 2 - centres[:, 1:]
+    room = radius**2 - across**2
+    # The root of an integer below 2**52, rounded down, is the same on every machine.
+    half = np.sqrt(np.maximum(room, 0)).astype(np.int64)
+    # The first fine pixel whose middle is inside, and the first that is outside again.
+    first = (centres[:, :1] - half + _GRAIN // 2 - 1) // _GRAIN
+    beyond = (centres[:, :1] + half + _GRAIN // 2) // _GRAIN
+    inside = (room >= 0) & (rows >= 0) & (rows < side) & (first < beyond)
+    begin = (rows * (side + 1) + first.clip(0, side))[inside]
+    end = (rows * (side + 1) + beyond.clip(0, side))[inside]
+    n = side * (side + 1)
+    change = np.bincount(begin, minlength=n) - np.bincount(end, minlength=n)
+    return np.asarray(change.reshape(side, side + 1).cumsum(axis=1)[:, :side] > 0)
+
+
+def _filled(outlines: list[npt.NDArray[np.int64]], side: int) -> npt.NDArray[np.bool_]:
+    """Mark every fine pixel whose middle is inside an odd number of outlines."""
+    start = np.concatenate([points[:-1] for points in outlines])
+    stop = np.concatenate([points[1:] for points in outlines])
+    # Rows whose middle lies between an edge's ends, the lower end left out.
+    low = (np.minimum(start, stop)[:, 1] + _GRAIN // 2 - 1) // _GRAIN
+    high = (np.maximum(start, stop)[:, 1] + _GRAIN // 2 - 1) // _GRAIN
+    count = high - low
+    edge = np.repeat(np.arange(len(start)), count)
+    row = np.repeat(low, count) + np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
+    (x0, y0), (x1, y1) = start[edge].T, stop[edge].T
+    middle = row * _GRAIN + _GRAIN // 2
+    crossing = x0 + (middle - y0) * (x1 - x0) // (y1 - y0)
+    column = ((crossing + _GRAIN // 2 - 1) // _GRAIN).clip(0, side)
+    inside = (row >= 0) & (row < side)
+    place = (row * (side + 1) + column)[inside]
+    parity = np.bincount(place, minlength=side * (side + 1)).reshape(side, side + 1)
+    return np.asarray(parity.cumsum(axis=1)[:, :side] % 2 == 1)
 
 
 def materialise() -> Path:
@@ -113,13 +208,12 @@ def materialise() -> Path:
     folder = place / f"doodles-{_VERSION}-{SIDE}"
     if folder.is_dir():
         return folder
-    pictures, places = read_packed()
     with staging_directory(place) as staging:
         new = staging / "doodles"
-        for number, (picture, (split, label)) in enumerate(zip(pictures, places, strict=True)):
-            path = new / split / label / f"{number:04d}.png"
+        for number, drawing in enumerate(read_drawings()):
+            path = new / drawing.split / drawing.label / f"{number:04d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(_png(draw(picture, SIDE)))
+            path.write_bytes(_png(draw(drawing, SIDE)))
         try:
             new.rename(folder)
         except OSError:

@@ -1,0 +1,256 @@
+"""Fitting the shallow family: extract once, compare candidates on validation, fit the best."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from eyevsai_core.calibration import softmax
+from eyevsai_core.files import write_json
+from eyevsai_shallow.classifier import ShallowClassifier
+from eyevsai_shallow.features import FeatureExtractor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from eyevsai_core.family import FitContext, TrainData
+    from eyevsai_shallow.config import ShallowConfig
+
+    Features = npt.NDArray[np.float32]
+    Labels = npt.NDArray[np.int64]
+
+__all__ = ["ShallowTrainer"]
+
+_GRID: dict[str, dict[str, tuple[float | None, ...]]] = {
+    "svm": {"c": (1.0, 3.0, 10.0, 30.0), "gamma": (0.5, 1.0, 2.0)},
+    "lr": {"c": (0.01, 0.1, 1.0, 10.0), "gamma": (None,)},
+    "rf": {"c": (None,), "gamma": (None,)},
+}
+_BATCH = 2048
+_CACHE_MB = 1000
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One point of the grid."""
+
+    flip: bool
+    c: float | None
+    gamma: float | None
+
+    @property
+    def key(self) -> str:
+        return f"flip={self.flip} c={self.c} gamma={self.gamma}"
+
+
+class ShallowTrainer:
+    """Fits one shallow classifier; made anew for each fit."""
+
+    def __init__(self, config: Any) -> None:
+        """Take a checked `ShallowConfig`."""
+        self.config: ShallowConfig = config
+
+    def fit(self, train: TrainData, validation: TrainData, context: FitContext) -> ShallowClassifier:
+        """Choose on `validation`, fit, and return the classifier.
+
+        Features and finished candidates are kept in the context's directory, so that a fit
+        that was interrupted goes on where it stopped and ends the same.
+        """
+        size = train.images.shape[1]
+        extractor = FeatureExtractor(self.config.features(), size)
+        candidates = self._candidates()
+        mirrored = any(candidate.flip for candidate in candidates)
+        x, xf = self._extract(extractor, train, "train", context, mirrored=mirrored)
+        v, vf = self._extract(extractor, validation, "validation", context, mirrored=mirrored)
+        best = self._choose(candidates, (x, xf, train.labels), (v, validation.labels), context)
+        if self.config.refit:
+            x = np.concatenate([x, v])
+            xf = np.concatenate([xf, vf])
+            labels = np.concatenate([train.labels, validation.labels])
+        else:
+            labels = train.labels
+        pipeline = self._fit(best, x, xf, labels, threads=context.threads)
+        return ShallowClassifier(self.config, train.classes, size, pipeline, context.threads)
+
+    def _candidates(self) -> list[_Candidate]:
+        config, grid = self.config, _GRID[self.config.classifier]
+        flips = (False, True) if config.flip is None else (config.flip,)
+        cs = grid["c"] if config.c is None else (config.c,)
+        gammas = grid["gamma"] if config.gamma is None else (config.gamma,)
+        if config.kernel == "linear":
+            gammas = (None,)
+        return [_Candidate(*point) for point in product(flips, cs, gammas)]
+
+    def _extract(
+        self,
+        extractor: FeatureExtractor,
+        data: TrainData,
+        name: str,
+        context: FitContext,
+        *,
+        mirrored: bool,
+    ) -> tuple[Features, Features]:
+        """Return features of the pictures and, where wanted, of their mirror images."""
+        found = []
+        for kind in ("plain", "mirrored") if mirrored else ("plain",):
+            path = context.directory / f"{name}-{kind}.npy"
+            if not path.is_file():
+                _save(path, _features(extractor, data.images, kind, context.threads))
+            found.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        return found[0], found[1] if mirrored else found[0][:0]
+
+    def _choose(
+        self,
+        candidates: list[_Candidate],
+        train: tuple[Features, Features, Labels],
+        validation: tuple[Features, Labels],
+        context: FitContext,
+    ) -> _Candidate:
+        """Fit every candidate on a part of train and return the best on validation."""
+        if len(candidates) == 1:
+            return candidates[0]
+        path = context.directory / "candidates.json"
+        done: dict[str, dict[str, float]] = (
+            json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        )
+        part = _stratified(train[2], self.config.search_limit, self.config.seed)
+        for number, candidate in enumerate(candidates, start=1):
+            if candidate.key in done:
+                continue
+            started = time.monotonic()
+            pipeline = self._fit(
+                candidate,
+                train[0][part],
+                train[1][part] if len(train[1]) else train[1],
+                train[2][part],
+                threads=context.threads,
+            )
+            metrics = self._judge(pipeline, *validation)
+            done[candidate.key] = metrics
+            write_json(path, done)
+            context.report(
+                number,
+                len(candidates),
+                {
+                    **metrics,
+                    "flip": float(candidate.flip),
+                    **({"c": candidate.c} if candidate.c is not None else {}),
+                    **({"gamma": candidate.gamma} if candidate.gamma is not None else {}),
+                    "seconds": round(time.monotonic() - started, 3),
+                },
+            )
+        # The log loss decides between equals; then the first, which is the simplest.
+        return min(
+            candidates,
+            key=lambda c: (-done[c.key]["validation_accuracy"], done[c.key]["validation_log_loss"]),
+        )
+
+    def _judge(self, pipeline: Pipeline, x: Features, labels: Labels) -> dict[str, float]:
+        scores = ShallowClassifier(self.config, (), 0, pipeline).feature_scores(np.asarray(x))
+        of_truth = softmax(scores)[np.arange(len(labels)), labels]
+        return {
+            "validation_accuracy": float((scores.argmax(axis=1) == labels).mean()),
+            "validation_log_loss": float(-np.log(np.maximum(of_truth, 1e-12)).mean()),
+        }
+
+    def _fit(
+        self, candidate: _Candidate, x: Features, xf: Features, labels: Labels, *, threads: int
+    ) -> Pipeline:
+        config = self.config
+        if candidate.flip:
+            x, labels = np.concatenate([x, xf]), np.concatenate([labels, labels])
+        steps: list[tuple[str, Any]] = []
+        if config.select_features and config.select_features < x.shape[1]:
+            steps.append(("select", SelectKBest(f_classif, k=config.select_features)))
+        if config.classifier != "rf":
+            steps.append(("scale", StandardScaler()))
+            limit = min(len(x) - 1, config.select_features or x.shape[1])
+            if config.pca_components and config.pca_components < limit:
+                steps.append(
+                    (
+                        "pca",
+                        PCA(
+                            config.pca_components,
+                            whiten=config.whiten,
+                            svd_solver="covariance_eigh" if len(x) > x.shape[1] else "full",
+                            random_state=config.seed,
+                        ),
+                    )
+                )
+        value = np.asarray(x)
+        for _, step in steps:
+            value = step.fit_transform(value, labels).astype(np.float32, copy=False)
+        estimator = self._estimator(candidate, value, threads)
+        estimator.fit(value, labels)
+        return Pipeline([*steps, ("estimator", estimator)])
+
+    def _estimator(self, candidate: _Candidate, value: Features, threads: int) -> Any:
+        config = self.config
+        weight = None if config.class_weight == "none" else config.class_weight
+        if config.classifier == "rf":
+            return RandomForestClassifier(
+                config.n_estimators,
+                max_depth=config.max_depth,
+                min_samples_leaf=config.min_samples_leaf,
+                class_weight=weight,
+                random_state=config.seed,
+                n_jobs=threads,
+            )
+        if config.classifier == "lr":
+            return LogisticRegression(C=candidate.c or 1.0, max_iter=1000, class_weight=weight)
+        spread = float(value.shape[1] * value.var())
+        return SVC(
+            C=candidate.c or 1.0,
+            kernel=config.kernel,
+            gamma=(candidate.gamma or 1.0) / spread,
+            degree=config.degree,
+            coef0=1.0,
+            class_weight=weight,
+            decision_function_shape="ovo",
+            cache_size=_CACHE_MB,
+            random_state=config.seed,
+        )
+
+
+def _features(
+    extractor: FeatureExtractor, images: npt.NDArray[np.uint8], kind: str, threads: int
+) -> Features:
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        if kind == "mirrored":
+            batch = np.ascontiguousarray(batch[:, :, ::-1])
+        parts.append(extractor.extract(batch, threads=threads))
+    return np.concatenate(parts)
+
+
+def _save(path: Path, features: Features) -> None:
+    """Write beside and rename: a kill must not leave half a file that a resume would trust."""
+    beside = path.with_suffix(".part")
+    with beside.open("wb") as file:
+        np.save(file, features)
+    beside.replace(path)
+
+
+def _stratified(labels: Labels, limit: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return sorted indices of at most about `limit` pictures, each class in its share."""
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    step = len(labels) / limit
+    return np.sort(order[(np.arange(limit) * step).astype(np.int64)])

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eyevsai_core import families
+from eyevsai_core.catalog import load_dataset
+from eyevsai_core.classifier import load_model
+from eyevsai_core.config import TrainConfig
+from eyevsai_core.errors import (
+    ConfigError,
+    DatasetError,
+    OutputError,
+    ParityError,
+    RunError,
+    UnknownFamilyError,
+)
+from eyevsai_core.families import FamilyInfo
+from eyevsai_core.model_registry import ModelRegistry
+from eyevsai_core.run import RunState, find_run, list_runs
+from eyevsai_core.testing import tiny_dataset, tiny_pictures
+from eyevsai_core.training import TrainedModel, resume_training, train_model
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+HERE = Path(__file__).parent
+
+
+def mean_family() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("mean_family", HERE / "mean_family.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mean_family"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _only_the_mean_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = FamilyInfo(
+        name="mean", status="ready", distribution="eyevsai-core", family=mean_family().FAMILY
+    )
+    monkeypatch.setattr(families, "list_families", lambda: (info,))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tiny_dataset(tmp_path / "tiny")
+
+
+def train(data: Any, **options: Any) -> TrainedModel:
+    return train_model("mean", data, config={"image_size": 32}, **options)
+
+
+def test_one_call_makes_a_registered_verified_model(data: Path) -> None:
+    stages = set()
+    trained = train(data, progress=lambda stage, *_: stages.add(stage), command="do it again")
+    assert trained.ref == "mean/plain/tiny@1"
+    assert stages == {"decode", "fit", "verify", "evaluate"}
+    assert trained.run.state is RunState.OK
+    assert ModelRegistry().verify(ModelRegistry().resolve(trained.ref)) == []
+    card = trained.card
+    assert card.ref == trained.ref
+    assert card.dataset["fingerprint"] == load_dataset(data).fingerprint
+    assert card.parity["largest_difference"] <= 1e-4
+    assert card.parity["odd_files"] == 11
+    assert card.metrics["test"]["accuracy"]["n"] == 8
+    assert "do it again" in trained.report_path.read_text()
+    metadata = trained.classifier.get_metadata()["artefact"]
+    assert metadata["card_digest"] == card.digest
+    assert float(metadata["test_accuracy"]) == pytest.approx(trained.evaluation.metrics["accuracy"].value)
+
+
+def test_the_artefact_answers_raw_files_as_it_answers_the_cache(data: Path) -> None:
+    trained = train(data)
+    again = trained.classifier.predict_proba([Path(p) for p in trained.evaluation.paths])
+    np.testing.assert_allclose(again, trained.evaluation.probabilities, atol=1e-6)
+
+
+def test_versions_count_up_and_a_name_is_an_alias(data: Path) -> None:
+    assert train(data).ref.endswith("@1")
+    assert train(data, name="mine").ref.endswith("@2")
+    assert ModelRegistry().resolve("mean/plain/tiny@mine").version == 2
+
+
+def test_out_receives_a_copy_that_loads(data: Path, tmp_path: Path) -> None:
+    trained = train(data, out=tmp_path / "copy")
+    images, _ = tiny_pictures(4)
+    copy = load_model(tmp_path / "copy")
+    np.testing.assert_array_equal(
+        copy.predict_proba(images), trained.classifier.predict_proba(images)
+    )
+
+
+def test_a_failed_run_is_failed_and_registers_nothing(data: Path) -> None:
+    with pytest.raises(ValueError, match="failed on purpose"):
+        train_model("mean", data, config={"image_size": 32, "fail": "error"})
+    (run,) = list_runs()
+    assert run.state is RunState.FAILED
+    assert "failed on purpose" in run.info["reason"]
+    assert ModelRegistry().list_models() == []
+
+
+def test_an_artefact_that_is_not_the_model_is_not_registered(data: Path) -> None:
+    with pytest.raises(ParityError, match=r"within 0.0001, but \d+ of \d+ pictures differ"):
+        train_model("mean", data, config={"image_size": 32, "fail": "wrong"})
+    assert ModelRegistry().list_models() == []
+
+
+def test_ctrl_c_leaves_a_killed_run_that_resumes_to_the_same_bytes(data: Path) -> None:
+    whole = train(data)
+    with pytest.raises(KeyboardInterrupt):
+        train_model("mean", data, config={"image_size": 32, "fail": "interrupt"})
+    run = find_run("last")
+    assert run.state is RunState.KILLED
+    resumed = resume_training(run)
+    assert run.state is RunState.OK
+    assert [row["step"] for row in run.history()] == [1, 2, 3]
+    images, _ = tiny_pictures(20, seed=3)
+    np.testing.assert_array_equal(
+        resumed.classifier.predict_proba(images), whole.classifier.predict_proba(images)
+    )
+    with pytest.raises(RunError, match="is finished"):
+        resume_training(run)
+
+
+def test_a_run_whose_data_changed_does_not_go_on(data: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_model("mean", data, config={"image_size": 32, "fail": "interrupt"})
+    extra, _ = tiny_pictures(1, seed=77)
+    Image.fromarray(extra[0]).save(data / "train" / "down" / "new.png")
+    with pytest.raises(RunError, match="its data changed"):
+        resume_training(find_run("last"))
+
+
+def test_a_run_of_another_version_does_not_go_on(data: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_model("mean", data, config={"image_size": 32, "fail": "interrupt"})
+    run = find_run("last")
+    (run.folder / "config.json").write_text(json.dumps({**run.config, "novelty": 1}))
+    with pytest.raises(RunError, match="written by another version"):
+        resume_training(run)
+
+
+def test_a_picture_in_train_and_test_is_refused(data: Path) -> None:
+    (first, *_) = sorted((data / "train" / "down").iterdir())
+    (data / "test" / "down" / "leak.png").write_bytes(first.read_bytes())
+    with pytest.raises(DatasetError, match="the test split must share no picture"):
+        train(data)
+    assert train(data, allow_leaks=True).ref
+
+
+def test_more_than_one_percent_unreadable_is_refused(data: Path) -> None:
+    (data / "train" / "down" / "text.jpg").write_text("this is text")
+    with pytest.raises(DatasetError, match=r"1 of 41 pictures cannot be read.*text\.jpg"):
+        train(data)
+    trained = train(data, allow_unreadable=True)
+    assert trained.card.dataset["unreadable"] == 1
+
+
+def test_a_config_of_another_family_is_refused(data: Path) -> None:
+    with pytest.raises(ConfigError, match="takes a MeanConfig, but got a TrainConfig"):
+        train_model("mean", data, config=TrainConfig())
+
+
+def test_an_unknown_family_is_refused_before_any_work() -> None:
+    with pytest.raises(UnknownFamilyError, match="Did you mean 'mean'"):
+        train_model("maen", "no such data")
+
+
+@pytest.mark.parametrize("where", ["registry", "out"])
+def test_a_folder_that_cannot_be_written_fails_before_training(
+    where: str, data: Path, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file is no folder")
+    place: dict[str, Any] = (
+        {"registry": ModelRegistry(blocked / "x")} if where == "registry" else {"out": blocked / "x"}
+    )
+    with pytest.raises(OutputError, match="must be writable"):
+        train(data, **place)
+
+
+def test_a_full_disk_while_saving_registers_nothing(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = families.list_families()[0].family
+    assert family
+
+    def full(self: Any, directory: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    classifier = sys.modules["mean_family"].MeanClassifier
+    monkeypatch.setattr(classifier, "save", full)
+    with pytest.raises(OutputError, match="No space left on device; nothing was kept"):
+        train(data)
+    assert ModelRegistry().list_models() == []
+    assert not list(ModelRegistry().root.glob(".staging-*"))
+
+
+def test_the_seed_can_be_given_alone(data: Path) -> None:
+    assert train(data, seed=7).card.seed == 7
+
+
+_SLOW = """
+import sys, time
+sys.path.insert(0, {here!r})
+import mean_family
+from eyevsai_core import families
+from eyevsai_core.families import FamilyInfo
+info = FamilyInfo(name="mean", status="ready", distribution="x", family=mean_family.FAMILY)
+families.list_families = lambda: (info,)
+from eyevsai_core.training import train_model
+def stop(stage, done, total, metrics):
+    if stage == "fit":
+        print("fitting", flush=True)
+        time.sleep(60)
+train_model("mean", {data!r}, config={{"image_size": 32}}, progress=stop)
+"""
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_whose_process_is_killed_is_killed_and_resumes(
+    kill: signal.Signals, data: Path
+) -> None:
+    code = _SLOW.format(here=str(HERE), data=str(data))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "fitting\n"
+        run = list_runs()[0]
+        assert run.state is RunState.RUNNING
+        with pytest.raises(RunError, match="is being worked on by process"):
+            resume_training(run)
+        os.kill(process.pid, kill)
+        process.wait()
+    assert run.state is RunState.KILLED
+    resumed = resume_training(run)
+    images, _ = tiny_pictures(20, seed=3)
+    np.testing.assert_array_equal(
+        resumed.classifier.predict_proba(images),
+        train(data).classifier.predict_proba(images),
+    )
+
+
+def test_the_card_survives_a_round_trip(data: Path) -> None:
+    card = train(data).card
+    assert type(card).from_json(card.to_json()) == card
+    assert dataclasses.replace(card, seed=5).digest != card.digest
