@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 TARGET = Path(__file__).parents[1] / "src" / "eyevsai_core" / "data" / "doodles.zip"
-UNIT = 32  # of a source pixel; the frame is 1024 units wide
-MARGIN = 2  # source pixels of paper on each side: 2 + 28 + 2 = 32
+UNIT = 32  # of a source pixel
+FRAME = 32  # source pixels, so that there is paper around 28; 1024 units
 
 
 def main(source: str) -> None:
@@ -60,8 +60,11 @@ def pack(drawings: list[list[tuple[int, npt.NDArray[np.floating[Any]]]]]) -> dic
     starts, steps = [], []
     for curves in drawings:
         shapes.append(len(curves))
+        everything = np.concatenate([points for _, points in curves])
+        # The source has its drawings at the top left; here they are in the middle.
+        middle = (FRAME - everything.min(axis=0) - everything.max(axis=0)) / 2
         for kind, points in curves:
-            fixed = np.rint((points + MARGIN) * UNIT).astype(np.int64)
+            fixed = np.rint((points + middle) * UNIT).astype(np.int64)
             shapes.append(2 * len(fixed) + kind)
             starts.append(fixed[0])
             steps.append(np.diff(fixed, axis=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from eyevsai_core.fingerprint import hash_files
 from eyevsai_core.splits import split_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 __all__ = ["finish_dataset"]
@@ -42,14 +43,14 @@ def finish_dataset(
     ]
     classes = tuple(sorted({sample.label for sample in samples}))
     _check_classes(classes, samples, root)
-    if not all(isinstance(item, Sample) for item in found):
+    if not isinstance(found[0], Sample):
         samples = split_samples(samples, seed=seed)
     # By content, not by the file system's order: the same pictures give the same order anywhere.
     samples.sort(key=lambda s: (s.split, s.label, s.sha256, s.path.name))
     return Dataset(name, root, classes, tuple(samples), licence, attribution, source)
 
 
-def _check_classes(classes: tuple[str, ...], samples: Iterable[Sample], root: Path) -> None:
+def _check_classes(classes: tuple[str, ...], samples: Sequence[Sample], root: Path) -> None:
     if len(classes) < _MIN_CLASSES:
         found = f"only {classes[0]!r}" if classes else "no pictures"
         raise DatasetError(
@@ -58,12 +59,19 @@ def _check_classes(classes: tuple[str, ...], samples: Iterable[Sample], root: Pa
         )
     folded: dict[str, str] = {}
     for label in classes:
-        other = folded.setdefault(label.casefold(), label)
+        # Control characters, and bytes of a file name that are no text.
+        if any(unicodedata.category(c) in {"Cc", "Cs"} for c in label):
+            raise DatasetError(
+                f"class names must be printable text, but {str(root)!r} has {label!r}; rename it"
+            )
+        other = folded.setdefault(unicodedata.normalize("NFC", label).casefold(), label)
         if other != label:
             raise DatasetError(
                 f"class names must differ by more than case, but {str(root)!r} has {other!r} and "
                 f"{label!r}, which are one folder on some systems; rename or merge them"
             )
+    if not any(sample.split == Split.TRAIN for sample in samples):
+        return  # only to test a model with
     each = Counter(sample.label for sample in samples)
     for label, n in each.items():
         if n < _MIN_PICTURES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,11 +74,10 @@ def load_dataset(source: str | Path | Dataset, *, seed: int = 0) -> Dataset:
             source=info.source,
         )
     path = Path(source).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  unlike Path.exists, never raises
         raise DatasetError(
             f"no data set or path {str(source)!r}; expected one of {', '.join(named)}, a folder "
-            f"of <label>/<picture>, or a .csv or .jsonl table."
-            + did_you_mean(str(source), named)
+            f"of <label>/<picture>, or a .csv or .jsonl table." + did_you_mean(str(source), named)
         )
     found = read_folder(path) if path.is_dir() else read_table(path)
     return finish_dataset(found, name=_name(path), root=path, seed=seed)

@@ -65,7 +65,7 @@ class Dataset:
         return np.array([index[s.label] for s in self.split(split)], dtype=np.int64)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of pictures by split and label; splits without pictures are left out."""
+        """Return the number of pictures by split and label; empty splits are left out."""
         table: dict[str, dict[str, int]] = {}
         for split, samples in self._by_split.items():
             found = Counter(sample.label for sample in samples)
@@ -83,6 +83,11 @@ class Dataset:
     def fingerprint(self) -> str:
         """Hex Merkle root over (label, SHA-256) of every file: changes when any picture does."""
         return merkle_root((sample.label, sample.sha256) for sample in self.samples)
+
+    @cached_property
+    def split_fingerprint(self) -> str:
+        """Hex Merkle root over (split, label, SHA-256): changes also when a picture moves."""
+        return merkle_root((s.split.value, s.label, s.sha256) for s in self.samples)
 
     def __repr__(self) -> str:
         """Say the name and the sizes."""

@@ -74,7 +74,7 @@ _VERSION = 1  # of the drawing: a change makes other pictures, and so another fo
 _UNITS = 1024  # of the packed points, along the frame's side
 _PEN = 19  # radius in those units: 3.6 pixels wide in a drawing of 96 pixels
 _PIECES = 8  # of the curve between two points
-_FINE = 8  # fine pixels in a pixel, each way, for smooth edges
+_FINE = 4  # fine pixels in a pixel, each way, for smooth edges
 _GRAIN = 16  # steps in a fine pixel
 _STORED_BLOCK = 65535
 
@@ -125,7 +125,9 @@ def draw(drawing: Drawing, size: int) -> npt.NDArray[np.uint8]:
         ink |= _stroked(np.concatenate([_curve(line, side) for line in drawing.strokes]), side)
     if drawing.fills:
         ink |= _filled([_curve(outline, side) for outline in drawing.fills], side)
-    covered = ink.reshape(size, _FINE, size, _FINE).sum(axis=(1, 3), dtype=np.int64)
+    # One axis at a time, in bytes: several times quicker than both at once.
+    columns = ink.view(np.uint8).reshape(size, _FINE, side).sum(axis=1, dtype=np.uint8)
+    covered = columns.reshape(size, size, _FINE).sum(axis=2, dtype=np.int64)
     full = _FINE * _FINE
     return (255 - (covered * 255 + full // 2) // full).astype(np.uint8)
 
@@ -138,8 +140,12 @@ def _curve(points: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
         after = points[1] if closed else 2 * points[-1] - points[-2]
         a, b, c, d = (
             p[:, None]
-            for p in (np.vstack([before, points[:-2]]), points[:-1], points[1:],
-                      np.vstack([points[2:], after]))
+            for p in (
+                np.vstack([before, points[:-2]]),
+                points[:-1],
+                points[1:],
+                np.vstack([points[2:], after]),
+            )
         )
         n = _PIECES
         t = np.arange(n)[:, None]
@@ -176,7 +182,8 @@ def _stroked(centres: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.bool_]
     end = (rows * (side + 1) + beyond.clip(0, side))[inside]
     n = side * (side + 1)
     change = np.bincount(begin, minlength=n) - np.bincount(end, minlength=n)
-    return np.asarray(change.reshape(side, side + 1).cumsum(axis=1)[:, :side] > 0)
+    depth = change.astype(np.int16).reshape(side, side + 1).cumsum(axis=1, dtype=np.int16)
+    return np.asarray(depth[:, :side] > 0)
 
 
 def _filled(outlines: list[npt.NDArray[np.int64]], side: int) -> npt.NDArray[np.bool_]:

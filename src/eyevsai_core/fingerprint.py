@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from eyevsai_core.errors import DatasetError
 from eyevsai_core.files import cache_home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
 __all__ = ["hash_files", "merkle_root"]
 
-_CHUNK = 1 << 20
+_T = TypeVar("_T")
+
+_READ = 1 << 20  # bytes read at once
+_BATCH = 256  # files that a thread takes at once
+_SETTLED = 3_000_000_000  # ns; younger files may change again within one tick of their clock
 _LEAF, _NODE = b"\x00", b"\x01"
 
 
@@ -29,8 +34,7 @@ def merkle_root(leaves: Iterable[Sequence[str]]) -> str:
     inner node can pass for a leaf.
     """
     level = sorted(
-        hashlib.sha256(_LEAF + json.dumps(list(leaf), ensure_ascii=False).encode()).digest()
-        for leaf in leaves
+        hashlib.sha256(_LEAF + json.dumps(list(leaf)).encode()).digest() for leaf in leaves
     )
     if not level:
         return hashlib.sha256(b"").hexdigest()
@@ -41,39 +45,54 @@ def merkle_root(leaves: Iterable[Sequence[str]]) -> str:
     return level[0].hex()
 
 
-def hash_files(paths: Sequence[Path], *, threads: int = 8) -> list[str]:
-    """Return the hex SHA-256 of each file, in order.
+def hash_files(paths: Sequence[Path], *, threads: int | None = None) -> list[str]:
+    """Return the hex SHA-256 of each file, in order; a hash of its name if it cannot be read.
 
-    Hashes are remembered by path, size and time of change, so that a large data set is read
-    once. Raises `DatasetError` naming the first file that cannot be read.
+    Hashes are remembered by path, size and times of change, so that a large data set is read
+    once. Who needs the pictures themselves finds out that a file is unreadable, and says so.
     """
-    with ThreadPoolExecutor(threads) as pool:
-        keys = list(pool.map(_key, paths))
-        known = _recall(keys)
-        missing = [i for i, key in enumerate(keys) if key not in known]
-        fresh = dict(
-            zip(missing, pool.map(_sha256, [paths[i] for i in missing]), strict=True)
-        )
-    _remember({keys[i]: digest for i, digest in fresh.items()})
-    return [fresh[i] if i in fresh else known[key] for i, key in enumerate(keys)]
+    with ThreadPoolExecutor(threads or min(16, 2 * (os.cpu_count() or 1))) as pool:
+        keys = _each(pool, _key, paths)
+        known = _recall([key for key in keys if key])
+        new = [i for i, key in enumerate(keys) if key not in known]
+        digests = [known.get(key, "") for key in keys]
+        for i, digest in zip(new, _each(pool, _sha256, [paths[i] for i in new]), strict=True):
+            digests[i] = digest
+    _remember({keys[i]: digests[i] for i in new if keys[i]})
+    return digests
 
 
-def _key(path: Path) -> str:
+def _each(
+    pool: ThreadPoolExecutor, function: Callable[[Path], _T], paths: Sequence[Path]
+) -> list[_T]:
+    """Apply a function to every path, in batches: one task a file would cost more than the work."""
+
+    def batch(start: int) -> list[_T]:
+        return [function(path) for path in paths[start : start + _BATCH]]
+
+    return [value for found in pool.map(batch, range(0, len(paths), _BATCH)) for value in found]
+
+
+def _key(path: Path) -> bytes:
+    """Return what tells whether a file is still the same, or nothing if that cannot be told."""
     try:
         stat = path.stat()
-    except OSError as error:
-        raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}") from error
-    return f"{path.absolute()}\x00{stat.st_size}\x00{stat.st_mtime_ns}\x00{stat.st_ino}"
+    except OSError:
+        return b""
+    if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED:
+        return b""
+    numbers = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino} "
+    return numbers.encode() + os.fsencode(path.absolute())
 
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(_READ):
                 digest.update(chunk)
-    except OSError as error:
-        raise DatasetError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    except OSError:
+        return hashlib.sha256(b"unreadable " + os.fsencode(path.name)).hexdigest()
     return digest.hexdigest()
 
 
@@ -81,22 +100,26 @@ def _connect() -> sqlite3.Connection:
     home = cache_home()
     home.mkdir(parents=True, exist_ok=True)
     base = sqlite3.connect(home / "hashes.sqlite3", timeout=30)
-    base.execute("CREATE TABLE IF NOT EXISTS hash (key TEXT PRIMARY KEY, sha256 TEXT) WITHOUT ROWID")
+    base.execute(
+        "CREATE TABLE IF NOT EXISTS hash (key BLOB PRIMARY KEY, sha256 TEXT) WITHOUT ROWID"
+    )
     return base
 
 
-def _recall(keys: Sequence[str]) -> dict[str, str]:
+def _recall(keys: Sequence[bytes]) -> dict[bytes, str]:
     """Look keys up in the memory; without a usable one everything is hashed anew."""
+    if not keys:
+        return {}
     try:
         with closing(_connect()) as base:
-            base.execute("CREATE TEMP TABLE wanted (key TEXT)")
+            base.execute("CREATE TEMP TABLE wanted (key BLOB)")
             base.executemany("INSERT INTO wanted VALUES (?)", ((key,) for key in keys))
             return dict(base.execute("SELECT key, sha256 FROM hash JOIN wanted USING (key)"))
     except (OSError, sqlite3.Error):
         return {}
 
 
-def _remember(digests: dict[str, str]) -> None:
+def _remember(digests: dict[bytes, str]) -> None:
     if not digests:
         return
     try:

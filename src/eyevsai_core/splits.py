@@ -46,13 +46,17 @@ def with_splits(dataset: Dataset, *, seed: int) -> Dataset:
             f"data set {dataset.name!r} has too few pictures ({len(train)} to learn from) to set "
             f"some aside for {', '.join(sorted(missing))}; add pictures: 4 a class are enough"
         )
+    unseen = sorted({s.label for s in rest} - {s.label for s in carved if s.split == Split.TRAIN})
+    if unseen:
+        raise DatasetError(
+            f"every class of data set {dataset.name!r} needs a picture in train, but "
+            f"{', '.join(map(repr, unseen))} has none there; add some or remove the class"
+        )
     samples = sorted(carved + rest, key=lambda s: (s.split, s.label, s.sha256, s.path.name))
     return replace(dataset, samples=tuple(samples))
 
 
-def _carve(
-    samples: list[Sample], shares: Mapping[Split, float], *, seed: int
-) -> list[Sample]:
+def _carve(samples: list[Sample], shares: Mapping[Split, float], *, seed: int) -> list[Sample]:
     """Give each class's share to each split; what remains keeps its split (train).
 
     Fractions of pictures are carried on from class to class, so that small classes together

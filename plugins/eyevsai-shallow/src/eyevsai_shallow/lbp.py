@@ -45,7 +45,7 @@ def pattern_table() -> npt.NDArray[np.int64]:
     """Map a code 0..255 to its bin 0..58: uniform patterns first, the rest is 58.
 
     Uniform patterns are numbered as scikit-image's ``nri_uniform`` does: none, then by the number
-    of bright neighbours and by how far they are turned, then all.
+    of bright neighbours and by how far they are turned back, then all.
     """
     table = np.full(256, PATTERNS - 1, np.int64)
     table[0], table[255] = 0, PATTERNS - 2
@@ -53,13 +53,8 @@ def pattern_table() -> npt.NDArray[np.int64]:
         run = (1 << bright) - 1
         for turn in range(8):
             code = (run << turn | run >> (8 - turn)) & 255
-            table[code] = 1 + (bright - 1) * 8 + _rank(bright, turn)
+            table[code] = 1 + (bright - 1) * 8 + (8 - turn) % 8
     return table
-
-
-def _rank(bright: int, turn: int) -> int:
-    """Return the place of a pattern among those with equally many bright neighbours."""
-    return (turn + bright) % 8 if turn + bright > 8 else turn + bright - bright  # noqa: PLR2004
 
 
 @lru_cache(maxsize=1)

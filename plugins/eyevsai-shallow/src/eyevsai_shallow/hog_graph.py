@@ -1,0 +1,75 @@
+"""The descriptors of `hog` as ONNX nodes: the same integers, the same order of sums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eyevsai_shallow.hog import BINS, CLIP, EPS2, REACH, ROUNDING, gradient_tables
+
+if TYPE_CHECKING:
+    from eyevsai_shallow.weave import Weave
+
+__all__ = ["hog_nodes", "histogram_nodes"]
+
+
+def histogram_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
+    """Weave `cell_histograms`: float32 (n, 1, side, side) -> float64 (n, 18, cells, cells)."""
+    bins, lengths = gradient_tables()
+    # A mirrored border makes the difference across it zero, as the array code has it.
+    padded = w.add("Pad", grey, w.ints([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect")
+    kernel = np.zeros((1, 1, 3, 3))
+    kernel[0, 0, 1] = -1, 0, 1
+    kernel[0, 0, :, 1] = -REACH, 0, REACH
+    middle = w.floats([255 * REACH + 255])
+    index = w.cast(w.add("Conv", padded, w.floats(kernel), middle), np.int32)
+    flat = w.reshape(index, 0, side * side)
+    row = np.arange(side) // (side // cells)
+    cell = (row[:, None] * cells + row).reshape(1, -1)
+    area = cells * cells
+    place = w.add(
+        "Add", w.add("Gather", w.hold(bins * np.int64(area), np.int64), flat), w.ints(cell)
+    )
+    length = w.add("Gather", w.doubles(lengths), flat)
+    return w.reshape(w.scatter_sum(place, length, BINS * area), 0, BINS, cells, cells)
+
+
+def hog_nodes(
+    w: Weave, histograms: str, *, fine: int, cells: int, area: int, signed: bool
+) -> str:
+    """Weave `hog_blocks`: float64 (n, 18, fine, fine) -> float32 (n, length)."""
+    step, half = fine // cells, BINS // 2
+    if step > 1:
+        parted = w.reshape(histograms, 0, BINS, cells, step, cells, step)
+        histograms = w.total(parted, [3, 5])
+    if not signed:
+        one = w.cut(histograms, [1], [0], [half])
+        histograms = w.add("Add", one, w.cut(histograms, [1], [half], [BINS]))
+    bins = BINS if signed else half
+    mean = w.add("Div", histograms, w.doubles(float(area)))
+    squares = w.split(w.add("Mul", mean, mean), bins, axis=1)
+    energy = squares[0]
+    for square in squares[1:]:
+        energy = w.add("Add", energy, square)
+    blocks = cells - 1
+    corners = [(r, c) for r in (0, 1) for c in (0, 1)]
+
+    def corner(value: str, r: int, c: int) -> str:
+        return w.cut(value, [2, 3], [r, c], [r + blocks, c + blocks])
+
+    near = [corner(energy, r, c) for r, c in corners]
+    total = w.add("Add", w.add("Add", w.add("Add", near[0], near[1]), near[2]), near[3])
+    scale = w.add("Sqrt", w.add("Add", total, w.doubles(EPS2)))
+    shares = [w.add("Div", corner(mean, r, c), scale) for r, c in corners]
+    parted = [w.reshape(share, 0, 1, bins, blocks, blocks) for share in shares]
+    stack = w.add("Min", w.add("Concat", *parted, axis=1), w.doubles(CLIP))
+    unit = w.doubles(ROUNDING)
+    stack = w.add("Div", w.add("Round", w.add("Mul", stack, unit)), unit)
+    again = w.add(
+        "ReduceSum", w.add("Mul", stack, stack), w.ints([1, 2]), keepdims=1
+    )
+    norm = w.add("Sqrt", w.add("Add", again, w.doubles(EPS2)))
+    done = w.cast(w.add("Div", stack, norm), np.float32)
+    ordered = w.add("Transpose", done, perm=[0, 3, 4, 1, 2])
+    return w.reshape(ordered, 0, blocks * blocks * 4 * bins)

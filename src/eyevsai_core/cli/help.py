@@ -1,0 +1,141 @@
+"""Help pages: one renderer for every command, without what makes Typer's own slow to load.
+
+Typer's pages render Markdown and tracebacks, which costs as much time as the rest of the start.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group as Lines
+from rich.padding import Padding
+from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
+
+from eyevsai_core.cli.console import grid, out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import RenderableType
+
+__all__ = ["Command", "Group", "usage_line"]
+
+_INDENT = (0, 0, 0, 2)
+_FIRST = 18
+
+
+class Command(TyperCommand):
+    """A command whose `epilog` holds examples, one a line."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help page."""
+        write_page(formatter, [*head(ctx), *parameter_sections(self.get_params(ctx)), *foot(self)])
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help page."""
+        rows = [
+            (name, command.get_short_help_str(limit=200))
+            for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name))
+        ]
+        sections = [section("Commands", rows), *parameter_sections(self.get_params(ctx))]
+        write_page(formatter, [*head(ctx), *sections, *foot(self)])
+
+
+def write_page(formatter: Any, parts: Sequence[RenderableType]) -> None:
+    """Render the parts for the terminal and hand the text to the formatter, which prints it."""
+    console = out()
+    with console.capture() as page:
+        console.print(Lines(*parts))
+    formatter.write(page.get().rstrip("\n") + "\n")
+
+
+def usage_line(ctx: Any) -> str:
+    """Return how a command is called, such as ``eyevsai evaluate MODEL [OPTIONS]``."""
+    names = [
+        parameter.metavar or parameter.name.upper()
+        for parameter in ctx.command.get_params(ctx)
+        if parameter.param_type_name == "argument"
+    ]
+    if isinstance(ctx.command, TyperGroup):
+        names.append("COMMAND")
+    return " ".join([ctx.command_path, *names, "[OPTIONS]"])
+
+
+def head(ctx: Any) -> list[RenderableType]:
+    """Return usage and description."""
+    text = ctx.command.help or ""
+    return [
+        Text.assemble(("usage: ", "dim"), (usage_line(ctx), "bold")),
+        Text(),
+        Padding(Text("\n".join(_paragraphs(text))), _INDENT),
+        Text(),
+    ]
+
+
+def foot(command: Any) -> list[RenderableType]:
+    """Return the examples of a command."""
+    lines = [line.strip() for line in (command.epilog or "").splitlines() if line.strip()]
+    if not lines:
+        return []
+    examples = [Text.assemble(("$ ", "dim"), line) for line in lines]
+    return [Text("Examples", style="bold"), Padding(Lines(*examples), _INDENT)]
+
+
+def parameter_sections(parameters: Iterable[Any]) -> list[RenderableType]:
+    """Return a section of arguments and one of options."""
+    shown = [p for p in parameters if not getattr(p, "hidden", False)]
+    arguments = [(_argument(p), p.help or "") for p in shown if p.param_type_name == "argument"]
+    options = [(_flags(p), _explained(p)) for p in shown if p.param_type_name == "option"]
+    return [
+        part
+        for title, rows in (("Arguments", arguments), ("Options", options))
+        if rows
+        for part in (section(title, rows),)
+    ]
+
+
+def section(title: str, rows: Iterable[tuple[str | Text, str | Text]]) -> RenderableType:
+    """Return a titled list of names and what they mean, with an empty line after it."""
+    made = grid(first=_FIRST)
+    made.columns[0].style = ""
+    for name, meaning in rows:
+        made.add_row(Text(name, "cyan") if isinstance(name, str) else name, meaning)
+    return Lines(Text(title, style="bold"), Padding(made, _INDENT), Text())
+
+
+def _paragraphs(text: str) -> list[str]:
+    """Join the lines of each paragraph; lines that are indented stay as they are."""
+    blocks = text.strip().split("\n\n")
+    lines: list[str] = []
+    for block in blocks:
+        kept = block.startswith(" ")
+        lines += [*(block.splitlines() if kept else [" ".join(block.split())]), ""]
+    return lines[:-1]
+
+
+def _argument(parameter: Any) -> Text:
+    return Text(parameter.metavar or parameter.name.upper(), style="cyan")
+
+
+def _flags(parameter: Any) -> Text:
+    names = [*parameter.opts, *parameter.secondary_opts]
+    names.sort(key=lambda name: name.startswith("--"))
+    text = Text(", ".join(names), style="cyan")
+    if not parameter.is_flag and not getattr(parameter, "count", False):
+        text.append(f" {parameter.metavar or parameter.name.upper()}", style="yellow")
+    return text
+
+
+def _explained(parameter: Any) -> Text:
+    text = Text(parameter.help or "")
+    if parameter.required:
+        text.append(" (required)", style="dim")
+    elif parameter.show_default and parameter.default not in (None, False, True, (), [], ""):
+        text.append(f" (default: {parameter.default})", style="dim")
+    return text

@@ -1,0 +1,93 @@
+"""`eyevsai list`: the model families, their variants, and what can be installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Group as Lines
+from rich.padding import Padding
+from rich.text import Text
+
+from eyevsai_core.cli.console import out, print_json, printable, status_text
+from eyevsai_core.cli.help import Command
+from eyevsai_core.cli.options import Json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from eyevsai_core.families import FamilyInfo
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command(cls=Command, epilog="eyevsai list\neyevsai list --json")
+def list_command(*, as_json: Json = False) -> None:
+    """List every model family: its variants, whether it is ready, and an example of each."""
+    from eyevsai_core.families import list_families
+
+    rows = list_families()
+    if as_json:
+        print_json({"families": [_plain(row) for row in rows]})
+    else:
+        out().print(Lines(*(block for row in rows for block in (_block(row), Text()))), end="")
+
+
+def _plain(row: FamilyInfo) -> dict[str, Any]:
+    family = row.family
+    return {
+        "name": row.name,
+        "status": row.status,
+        "summary": family.summary if family else "",
+        "framework": family.framework if family else "",
+        "distribution": row.distribution,
+        "version": row.version,
+        "install": row.install,
+        "reason": row.reason,
+        "variants": [
+            {
+                "name": f"{row.name}/{variant.name}",
+                "summary": variant.summary,
+                "plain": variant.plain,
+                "example": _example(row, variant.name),
+            }
+            for variant in (family.variants if family else ())
+        ],
+    }
+
+
+def _example(row: FamilyInfo, variant: str) -> str:
+    return f"eyevsai train {row.name}/{variant} --data doodles"
+
+
+def _block(row: FamilyInfo) -> RenderableType:
+    """Draw one family: a heading, and below it each variant with both descriptions."""
+    lines: list[RenderableType] = [_heading(row)]
+    if row.family:
+        lines.append(Text(row.family.summary))
+    if row.status == "missing":
+        lines.append(Text.assemble(("$ ", "dim"), f"eyevsai install {row.name}"))
+    elif row.status == "broken":
+        lines.append(Text(f"{printable(row.reason)}; update or uninstall {row.distribution}"))
+    for number, variant in enumerate(row.family.variants if row.family else ()):
+        title = Text.assemble(("\n" + row.name + "/", "cyan"), (variant.name, "bold cyan"))
+        if number == 0:
+            title.append("  (default)", style="dim")
+        lines += [
+            title,
+            Padding(Text(variant.summary), (0, 0, 0, 2)),
+            Padding(Text(variant.plain, style="italic dim"), (0, 0, 0, 2)),
+            Padding(Text.assemble(("$ ", "dim"), _example(row, variant.name)), (0, 0, 0, 2)),
+        ]
+    return Lines(lines[0], Padding(Lines(*lines[1:]), (0, 0, 0, 2)))
+
+
+def _heading(row: FamilyInfo) -> Text:
+    status = status_text(row.status)
+    status.plain = status.plain.capitalize()
+    origin = [row.family.framework] if row.family else []
+    origin.append(f"{row.distribution} {row.version}".strip())
+    text = Text.assemble((row.name, "bold"), "  ", status, "  ", (", ".join(origin), "dim"))
+    if row.status == "missing":
+        text.append(f"  {row.reason + '; ' if row.reason else ''}{row.install}", style="dim")
+    return text
