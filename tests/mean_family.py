@@ -77,7 +77,9 @@ class MeanTrainer:
                 raise ValueError("failed on purpose")
             if self.config.fail == "interrupt" and step == 1:
                 raise KeyboardInterrupt
-        means = np.stack([pixels[train.labels == k].mean(axis=0) for k in range(len(train.classes))])
+        means = np.stack(
+            [pixels[train.labels == k].mean(axis=0) for k in range(len(train.classes))]
+        )
         return MeanClassifier(
             train.classes,
             train.images.shape[1],

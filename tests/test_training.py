@@ -81,7 +81,9 @@ def test_one_call_makes_a_registered_verified_model(data: Path) -> None:
     assert "do it again" in trained.report_path.read_text()
     metadata = trained.classifier.get_metadata()["artefact"]
     assert metadata["card_digest"] == card.digest
-    assert float(metadata["test_accuracy"]) == pytest.approx(trained.evaluation.metrics["accuracy"].value)
+    assert float(metadata["test_accuracy"]) == pytest.approx(
+        trained.evaluation.metrics["accuracy"].value
+    )
 
 
 def test_the_artefact_answers_raw_files_as_it_answers_the_cache(data: Path) -> None:
@@ -188,7 +190,9 @@ def test_a_folder_that_cannot_be_written_fails_before_training(
     blocked = tmp_path / "file"
     blocked.write_text("a file is no folder")
     place: dict[str, Any] = (
-        {"registry": ModelRegistry(blocked / "x")} if where == "registry" else {"out": blocked / "x"}
+        {"registry": ModelRegistry(blocked / "x")}
+        if where == "registry"
+        else {"out": blocked / "x"}
     )
     with pytest.raises(OutputError, match="must be writable"):
         train(data, **place)

@@ -1,8 +1,8 @@
 """eyevsai: train image classifiers of every kind behind one interface, into one verified file.
 
->>> from eyevsai_core import train_model, load_model      # doctest: +SKIP
+>>> from eyevsai_core import train_model, load_model  # doctest: +SKIP
 >>> trained = train_model("shallow/svm_hog_lbp", "doodles")  # doctest: +SKIP
->>> load_model(trained.ref).predict("cat.jpg")             # doctest: +SKIP
+>>> load_model(trained.ref).predict("cat.jpg")  # doctest: +SKIP
 
 Every public name is loaded when it is first used, so that importing the package costs nothing.
 """

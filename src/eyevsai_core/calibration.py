@@ -199,7 +199,9 @@ def _fit_isotonic(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration:
     return Calibration("isotonic", {"knots": knots, "heights": heights})
 
 
-def _pool(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> tuple[list[float], list[float]]:
+def _pool(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]
+) -> tuple[list[float], list[float]]:
     """Return the centre and the height of each block of the isotonic fit of y on x."""
     order = np.argsort(x, kind="stable")
     blocks: list[list[float]] = []  # [weight, sum of y, sum of x]

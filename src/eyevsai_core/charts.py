@@ -60,7 +60,12 @@ def confusion_chart(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> st
             if n <= _ANNOTATED:
                 strong = 'class="on"' if share > 0.6 else ""  # noqa: PLR2004  white on strong colour
                 body.append(
-                    _text(x + cell / 2, y + cell / 2 + 4, str(count), extra=f"{strong} pointer-events='none'")
+                    _text(
+                        x + cell / 2,
+                        y + cell / 2 + 4,
+                        str(count),
+                        extra=f"{strong} pointer-events='none'",
+                    )
                 )
     body.append(
         f'<rect x="{margin:.1f}" y="{margin:.1f}" width="{size:.1f}" height="{size:.1f}" '

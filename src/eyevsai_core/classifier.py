@@ -185,7 +185,9 @@ class OnnxClassifier:
             "input": f"any RGB picture, looked at in {self.image_size} x {self.image_size}",
             **({"test accuracy": f"{float(accuracy):.1%}"} if accuracy else {}),
         }
-        rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items())
+        rows = "".join(
+            f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items()
+        )
         return f"<table>{rows}</table>"
 
 

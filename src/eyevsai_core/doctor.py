@@ -109,12 +109,18 @@ def _runtime() -> Finding:
     fragment = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     try:
         artefact = build_artefact(
-            fragment, classes=("bright", "dark"), image_size=8, calibration=Calibration(), metadata={}
+            fragment,
+            classes=("bright", "dark"),
+            image_size=8,
+            calibration=Calibration(),
+            metadata={},
         )
         classifier = OnnxClassifier.from_bytes(artefact.SerializeToString())
         answer = classifier.predict(np.full((20, 30, 3), 250, np.uint8))
     except EyevsaiError as error:
-        return Finding("inference", "fail", f"{error}; run: pip install --force-reinstall onnxruntime")
+        return Finding(
+            "inference", "fail", f"{error}; run: pip install --force-reinstall onnxruntime"
+        )
     right = answer["bright"] > answer["dark"]
     providers = ", ".join(onnxruntime.get_available_providers())
     return Finding(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from eyevsai_core.catalog import load_dataset
+from eyevsai_core.dataset import Split
 from eyevsai_core.errors import ConfigError, DatasetError
 from eyevsai_core.files import write_atomic
 from eyevsai_core.metrics import (
@@ -21,6 +23,7 @@ from eyevsai_core.metrics import (
     evaluate_probabilities,
 )
 from eyevsai_core.pixels import PixelCache
+from eyevsai_core.splits import with_splits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 
     from eyevsai_core.dataset import Dataset
 
-__all__ = ["Evaluation", "evaluate_model", "export_predictions"]
+__all__ = ["Evaluation", "evaluate_model", "evaluate_source", "export_predictions"]
 
 _CHUNK = 512
 
@@ -145,6 +148,52 @@ def evaluate_model(
         probabilities=np.concatenate(rows),
         paths=tuple(str(sample.path) for sample in cache.samples(dataset, split)),
     )
+
+
+def evaluate_source(
+    classifier: _Answers,
+    source: str | Path | Dataset,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    threads: int | None = None,
+    allow_unreadable: bool = False,
+    progress: Callable[[str, int, int, dict[str, float]], None] | None = None,
+) -> tuple[Evaluation, npt.NDArray[np.uint8]]:
+    """Open one split of a data set, read only its pictures, and run a model over them.
+
+    What has no such split is split as training with `seed` does it; ``all`` takes every picture,
+    whatever it is for. Returns the pictures too, uint8 (n, size, size, 3), in the evaluation's
+    order. `progress` is called with (stage, done, total, {}). Raises `ConfigError` for an unknown
+    split, `DatasetError` as `load_dataset` and `evaluate_model` do.
+    """
+    names = ["all", *(each.value for each in Split)]
+    if split not in names:
+        raise ConfigError(f"split must be one of {', '.join(names)}, but got {split!r}")
+    dataset = load_dataset(source, seed=seed)
+    if split == "all":
+        chosen = tuple(replace(sample, split=Split.TEST) for sample in dataset.samples)
+    else:
+        # Validation and calibration may have been taken out of train: only `test` is as it was.
+        carved = split != Split.TEST or not dataset.split(split)
+        chosen = (with_splits(dataset, seed=seed) if carved else dataset).split(split)
+    only = replace(dataset, samples=chosen)
+
+    def tell(stage: str) -> Callable[[int, int], None]:
+        return lambda done, total: progress(stage, done, total, {}) if progress else None
+
+    cache = PixelCache.open(
+        only,
+        classifier.image_size,
+        threads=threads,
+        allow_unreadable=allow_unreadable,
+        progress=tell("decode"),
+    )
+    name = Split.TEST if split == "all" else split
+    evaluation = evaluate_model(
+        classifier, only, split=name, pixels=cache, progress=tell("evaluate")
+    )
+    return replace(evaluation, split=split), cache.images(name)
 
 
 def export_predictions(evaluation: Evaluation, path: Path) -> None:

@@ -81,8 +81,7 @@ def explain_image(
         label = classifier.classes[int(base.argmax())]
     if label not in classifier.classes:
         raise ConfigError(
-            f"the model does not know the label {label!r}; it knows "
-            f"{', '.join(classifier.classes)}"
+            f"the model does not know the label {label!r}; it knows {', '.join(classifier.classes)}"
         )
     column = classifier.classes.index(label)
 

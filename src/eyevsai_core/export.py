@@ -3,68 +3,105 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eyevsai_core.catalog import load_dataset
+from eyevsai_core.catalog import list_datasets
 from eyevsai_core.classifier import load_model
 from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError, did_you_mean
-from eyevsai_core.evaluation import evaluate_model, export_predictions
-from eyevsai_core.families import get_family
+from eyevsai_core.evaluation import evaluate_source, export_predictions
+from eyevsai_core.families import list_families
 from eyevsai_core.files import staging_directory, write_atomic
-from eyevsai_core.splits import with_splits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eyevsai_core.card import ModelCard
     from eyevsai_core.model_ref import ModelRef
     from eyevsai_core.model_registry import ModelRegistry
 
-__all__ = ["export_model"]
+    Progress = Callable[[str, int, int, dict[str, float]], None]
+
+__all__ = ["export_formats", "export_model", "named_data"]
 
 _ALWAYS = ("card", "report")
+_WITHOUT_FAMILY = ("onnx", "native", "predictions")
+_NAMES = {
+    "onnx": "model.onnx",
+    "predictions": "predictions.csv",
+    "card": "card.json",
+    "report": "report.html",
+}
 
 
 def export_model(
     registry: ModelRegistry,
-    model: str,
+    ref: ModelRef,
     format_: str,
     out: Path,
     *,
     data: str | None = None,
     split: str = "test",
     force: bool = False,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a model as ``onnx``, ``native``, ``predictions``, ``card`` or ``report`` to `out`.
 
-    The model is verified against its card before. ``predictions`` needs `data` and writes
-    ``.csv`` or ``.jsonl``, by the ending. Raises `ExportError` when `out` exists and `force` is
-    not set, `ModelCorruptError` when the model is damaged.
+    The model is verified against its card before. ``native`` is a folder, ``card`` is JSON, or
+    Markdown for ``.md``; ``predictions`` are ``.csv`` or ``.jsonl``, of the split of `data` or of
+    the data set with a name that the model learned from. In a folder, a file gets a name of its
+    own. Returns what was written. Raises `ConfigError` for an unknown format, `ExportError` when
+    `out` exists and `force` is not set, `ModelCorruptError` when the model is damaged.
     """
-    ref = registry.resolve(model)
-    formats = (*get_family(ref.family).export_formats, *_ALWAYS)
+    formats = export_formats(ref.family)
     if format_ not in formats:
         raise ConfigError(
             f"format must be one of {', '.join(formats)}, but got {format_!r}."
             + did_you_mean(format_, formats)
         )
     if out.is_dir() and format_ != "native":
-        name = {"onnx": "model.onnx", "card": "card.md", "report": "report.html"}
-        out = out / name.get(format_, "predictions.csv")
+        out = out / _NAMES[format_]
     if out.exists() and not force:
-        raise ExportError(f"{str(out)!r} exists; choose another --out, or replace it with --force")
+        raise ExportError(f"{str(out)!r} exists; choose another place, or replace it with --force")
     problems = registry.verify(ref)
     if problems:
         raise ModelCorruptError(f"model {str(ref)!r} is damaged: {'; '.join(problems[:3])}")
-    folder = registry.path(ref)
+    folder, card = registry.path(ref), registry.card(ref)
     if format_ == "native":
         _copy_folder(folder / "native", out)
     elif format_ == "predictions":
-        _predictions(ref, registry, out, data, split)
+        evaluation, _ = evaluate_source(
+            load_model(folder),
+            data or named_data(card),
+            split=split,
+            seed=card.seed,
+            progress=progress,
+        )
+        export_predictions(evaluation, out)
     elif format_ == "card":
-        write_atomic(out, registry.card(ref).to_markdown().encode())
+        text = card.to_markdown() if out.suffix == ".md" else card.to_json() + "\n"
+        write_atomic(out, text.encode())
     else:
-        name = {"onnx": "model.onnx", "report": "report.html"}[format_]
-        write_atomic(out, (folder / name).read_bytes())
+        write_atomic(out, (folder / _NAMES[format_]).read_bytes())
     return out
+
+
+def export_formats(family: str) -> tuple[str, ...]:
+    """Return what the models of a family can be written as, known or not."""
+    row = next((row for row in list_families() if row.name == family), None)
+    own = row.family.export_formats if row and row.family else _WITHOUT_FAMILY
+    return (*own, *_ALWAYS)
+
+
+def named_data(card: ModelCard) -> str:
+    """Return the data set of a card if it can be opened by its name. Raises `ConfigError`."""
+    name = str(card.dataset.get("name", ""))
+    if name in {info.name for info in list_datasets()}:
+        return name
+    raise ConfigError(
+        f"the model learned from {name!r}, which was a folder or table of its own; say where the "
+        "pictures are with --data NAME|PATH"
+    )
 
 
 def _copy_folder(source: Path, out: Path) -> None:
@@ -73,15 +110,3 @@ def _copy_folder(source: Path, out: Path) -> None:
         if out.exists():
             out.rename(staging / "old")
         (staging / "native").rename(out)
-
-
-def _predictions(
-    ref: ModelRef, registry: ModelRegistry, out: Path, data: str | None, split: str
-) -> None:
-    if data is None:
-        raise ConfigError("predictions are made on a data set; name it with --data NAME|PATH")
-    dataset = load_dataset(data)
-    if not dataset.split(split):
-        dataset = with_splits(dataset, seed=0)
-    classifier = load_model(registry.path(ref))
-    export_predictions(evaluate_model(classifier, dataset, split=split), out)

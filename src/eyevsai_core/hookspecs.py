@@ -26,7 +26,7 @@ def eyevsai_model_families() -> list[ModelFamily]:  # type: ignore[empty-body]  
     A complete plugin is a module that an entry point of the group ``eyevsai`` names, in
     ``pyproject.toml``::
 
-        [project.entry-points.eyevsai]
+        [project.entry - points.eyevsai]
         mine = "eyevsai_mine.plugin"
 
     and in ``eyevsai_mine/plugin.py``::
@@ -35,17 +35,24 @@ def eyevsai_model_families() -> list[ModelFamily]:  # type: ignore[empty-body]  
         from eyevsai_core.family import ModelFamily, Variant
         from eyevsai_core.hookspecs import hookimpl
 
+
         def make_trainer(config):
             from eyevsai_mine.trainer import MeanTrainer
+
             return MeanTrainer(config)
+
 
         def load_classifier(directory):
             from eyevsai_mine.classifier import MeanClassifier
+
             return MeanClassifier.load(directory)
+
 
         def to_graph(classifier):
             from eyevsai_mine.graph import mean_graph
+
             return mean_graph(classifier)
+
 
         @hookimpl
         def eyevsai_model_families():

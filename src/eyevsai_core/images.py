@@ -46,6 +46,12 @@ _SIXTEEN_BIT = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I"})
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError)
 
 
+# Pillow warns about damaged metadata, and about sizes, which we check ourselves. Silenced once,
+# not around each call: `warnings.catch_warnings` is not safe when threads decode.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
 def decode_image(source: bytes | Path) -> npt.NDArray[np.uint8]:
     """Decode a picture to uint8 (height, width, 3), RGB, 0-255, upright.
 
@@ -121,11 +127,7 @@ def _open(source: bytes | Path, name: str) -> Image.Image:
             raise ImageError(
                 f"{name} is {size / 2**20:.0f} MiB; pictures up to {MAX_BYTES >> 20} MiB are read"
             )
-        with warnings.catch_warnings():
-            # Our own limit is checked below, from the same header.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} is not a picture that can be read, whatever its name says; expected JPEG, "

@@ -35,8 +35,9 @@ def read_folder(root: Path) -> list[Sample | tuple[Path, str]]:
     """List ``root/<split>/<label>/**`` or ``root/<label>/**``.
 
     Folders are splits when every one that holds pictures has a split's name and any of them has
-    folders with pictures of its own. Below a label, folders may nest. A link to a folder is followed, a link that leads
-    back is an error. Hidden files and folders are left out. Raises `DatasetError`.
+    folders with pictures of its own. Below a label, folders may nest. A link to a folder is
+    followed, a link that leads back is an error. Hidden files and folders are left out. Raises
+    `DatasetError`.
     """
     found: list[Sample | tuple[Path, str]] = []
     folders = [folder for folder in _folders(root) if _is_used(folder)]

@@ -270,20 +270,20 @@ class ModelRegistry:
 
 
 def _computed(cards: dict[int, ModelCard | str]) -> dict[str, int]:
-    """Say which versions are ``latest`` and ``best``: by validation accuracy, never by test."""
+    """Say which versions are ``latest`` and ``best``: by accuracy on the calibration split, never on test."""
     named = {"latest": max(cards)} if cards else {}
     scores = {
         version: accuracy
         for version, card in cards.items()
-        if isinstance(card, ModelCard) and (accuracy := _validation_accuracy(card)) is not None
+        if isinstance(card, ModelCard) and (accuracy := _held_out_accuracy(card)) is not None
     }
     if scores:
         named["best"] = max(scores, key=lambda version: (scores[version], version))
     return named
 
 
-def _validation_accuracy(card: ModelCard) -> float | None:
-    metric = card.metrics.get("validation", {}).get("accuracy", {})
+def _held_out_accuracy(card: ModelCard) -> float | None:
+    metric = card.metrics.get("calibration", {}).get("accuracy", {})
     value = metric.get("value") if isinstance(metric, dict) else None
     return float(value) if isinstance(value, int | float) else None
 

@@ -115,13 +115,9 @@ def _weights(w: _Weave, n_in: str, size: int) -> str:
     end = w.add("Add", w.add("Add", centre, stretch), half)
     last = w.add("Min", w.add("Floor", end), length)
     scalar = w.add("Squeeze", n_in)
-    places = w.add(
-        "Range", w.constant(0, np.int64), scalar, w.constant(1, np.int64)
-    )
+    places = w.add("Range", w.constant(0, np.int64), scalar, w.constant(1, np.int64))
     place = w.add("Cast", places, to=TensorProto.DOUBLE)
-    inside = w.add(
-        "And", w.add("GreaterOrEqual", place, first), w.add("Less", place, last)
-    )
+    inside = w.add("And", w.add("GreaterOrEqual", place, first), w.add("Less", place, last))
     relative = w.add("Sub", place, first)
     offset = w.add("Add", w.add("Sub", w.add("Add", relative, first), centre), half)
     slope = w.add("Abs", w.add("Mul", offset, w.add("Div", one, stretch)))

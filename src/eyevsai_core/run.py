@@ -57,9 +57,7 @@ class Run:
     folder: Path
 
     @classmethod
-    def create(
-        cls, *, family: str, variant: str, dataset: str, config: Mapping[str, Any]
-    ) -> Self:
+    def create(cls, *, family: str, variant: str, dataset: str, config: Mapping[str, Any]) -> Self:
         """Make the folder of a new run. Raises `OutputError`."""
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{family}-{variant}-{dataset}-{secrets.token_hex(2)}"

@@ -229,9 +229,7 @@ class FamilyContract:
         [np.zeros((32, 32, 3), np.float32), np.zeros((32, 32), np.uint8), np.zeros(3, np.uint8)],
         ids=["float", "grey", "flat"],
     )
-    def test_wrong_arrays_are_refused(
-        self, trained: TrainedModel, wrong: npt.NDArray[Any]
-    ) -> None:
+    def test_wrong_arrays_are_refused(self, trained: TrainedModel, wrong: npt.NDArray[Any]) -> None:
         """Not uint8, or not three channels: an error that says what is expected."""
         with pytest.raises(EyevsaiError, match="uint8"):
             load_model(trained.path).predict(wrong)
@@ -265,9 +263,7 @@ class FamilyContract:
         expected = load_model(trained.path).predict_proba(images)
         np.testing.assert_array_equal(alone.predict_proba(images), expected)
 
-    def test_parity_is_in_the_card(
-        self, trained: TrainedModel, description: ModelFamily
-    ) -> None:
+    def test_parity_is_in_the_card(self, trained: TrainedModel, description: ModelFamily) -> None:
         """The card states how closely the artefact follows the native model."""
         parity = trained.card.parity
         assert parity["largest_difference"] <= description.parity_tolerance

@@ -162,9 +162,7 @@ def resume_training(run: Run, *, progress: Progress | None = None) -> TrainedMod
     return _run(run, request, dataset, progress)
 
 
-def _run(
-    run: Run, request: Request, dataset: Dataset, progress: Progress | None
-) -> TrainedModel:
+def _run(run: Run, request: Request, dataset: Dataset, progress: Progress | None) -> TrainedModel:
     with run:
         return _Training(run, request, dataset, progress).execute()
 
@@ -289,6 +287,10 @@ class _Training:
         return graph, artefact, parity
 
     def _evaluate(self, artefact: OnnxClassifier) -> dict[str, Evaluation]:
+        """Evaluate on test, to report, and on calibration, to compare versions by.
+
+        Not on validation: a family may learn from it once it has chosen its options.
+        """
         return {
             split: evaluate_model(
                 artefact,
@@ -297,7 +299,7 @@ class _Training:
                 pixels=self.cache,
                 progress=lambda done, total: self.tell("evaluate", done, total),
             )
-            for split in ("validation", "test")
+            for split in ("calibration", "test")
         }
 
     def _metadata(self, more: dict[str, str]) -> dict[str, str]:

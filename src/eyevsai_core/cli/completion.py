@@ -93,8 +93,9 @@ def complete_runs(incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_splits(incomplete: str) -> list[str]:
-    """Offer the four splits."""
-    return [s for s in ("train", "validation", "calibration", "test") if s.startswith(incomplete)]
+    """Offer the four splits, and all of them."""
+    names = ("train", "validation", "calibration", "test", "all")
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _families() -> tuple[FamilyInfo, ...]:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.console import Group as Lines
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,8 @@ from eyevsai_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from rich.console import RenderableType
 
     from eyevsai_core.errors import EyevsaiError
 
@@ -29,12 +32,14 @@ __all__ = [
     "facts",
     "fail",
     "grid",
+    "interval_text",
     "note",
     "out",
     "print_json",
     "printable",
     "say",
     "seconds_text",
+    "show",
     "status_text",
     "table",
 ]
@@ -80,6 +85,17 @@ def printable(text: object) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
         for c in str(text)
     )
+
+
+def show(*parts: RenderableType) -> None:
+    """Print tables and other blocks of results; in a pipe, without spaces at the ends of lines."""
+    console = out()
+    if console.is_terminal:
+        console.print(Lines(*parts))
+        return
+    with console.capture() as page:
+        console.print(Lines(*parts))
+    sys.stdout.write("".join(line.rstrip() + "\n" for line in page.get().splitlines()))
 
 
 def say(*parts: str | Text | tuple[str, str]) -> None:
@@ -152,6 +168,16 @@ def bar(share: float, *, width: int = 20, style: str = "cyan") -> Text:
     whole, part = divmod(eighths, 8)
     body = "█" * whole + (" ▏▎▍▌▋▊▉"[part] if part else "")
     return Text(body.ljust(width), style=style)
+
+
+def interval_text(interval: Any, *, percent: bool = False) -> Text:
+    """Return a metric with its interval: ``87.3 %  (85.1 to 89.4, n = 300)``."""
+    scale, digits = (100, 1) if percent else (1, 3)
+    value, low, high = (
+        f"{x * scale:.{digits}f}" for x in (interval.value, interval.low, interval.high)
+    )
+    unit = " %" if percent else ""
+    return Text.assemble((value + unit, "bold"), (f"  ({low} to {high}, n = {interval.n})", "dim"))
 
 
 def seconds_text(seconds: float) -> str:

@@ -1,106 +1,117 @@
-"""``eyevsai data``: data sets by name, and whether pictures are fit to learn from."""
+"""`eyevsai data`: data sets, and whether pictures are fit to learn from."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
-from eyevsai_core.cli.console import FAILED, plain, print_json, print_table
-from eyevsai_core.cli.options import Json, complete_data
-from eyevsai_core.cli.progress import progress_bars
+from eyevsai_core.cli.completion import complete_data
+from eyevsai_core.cli.console import EXIT_ERROR, facts, print_json, printable, say, show, table
+from eyevsai_core.cli.help import Command, Group, indented
+from eyevsai_core.cli.options import Json
+from eyevsai_core.cli.progress import Bars
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from eyevsai_core.dataset import Dataset
 
-app = typer.Typer(help="List, describe and check data sets.", no_args_is_help=True)
-Data = Annotated[
-    str, typer.Argument(help="Name, folder, .csv or .jsonl.", autocompletion=complete_data)
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Look at data sets before a model does.",
+    epilog="eyevsai data list\neyevsai data info doodles\neyevsai data check pictures/",
+)
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|PATH",
+        help="a data set's name, a folder of <label>/<picture>, or a .csv or .jsonl table",
+        autocompletion=complete_data,
+    ),
 ]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="seed of the split, if it has none")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_data(*, as_json: Json = False) -> None:
     """List the data sets that have a name."""
     from eyevsai_core.catalog import list_datasets
 
     infos = list_datasets()
     if as_json:
-        print_json(
-            [
-                {
-                    "name": info.name,
-                    "summary": info.summary,
-                    "classes": list(info.classes),
-                    "pictures": info.pictures,
-                    "licence": info.licence,
-                    "attribution": info.attribution,
-                    "source": info.source,
-                }
-                for info in infos
-            ]
-        )
+        names = ("name", "summary", "classes", "pictures", "licence", "attribution", "source")
+        print_json({"datasets": [{name: getattr(i, name) for name in names} for i in infos]})
         return
-    print_table(
-        ("name", "classes", "pictures", "licence", "what it is"),
-        [(i.name, str(len(i.classes)), str(i.pictures), i.licence, i.summary) for i in infos],
-        numbers="classes,pictures",
-    )
-    plain("\nA folder of <label>/<picture>, a .csv or a .jsonl is a data set too.")
+    rows = table("name", "pictures", "classes", "licence", "", right=("pictures", "classes"))
+    for i in infos:
+        name = Text(i.name, "bold cyan", no_wrap=True)
+        rows.add_row(name, str(i.pictures), str(len(i.classes)), i.licence, i.summary)
+    show(rows)
+    say(("\nA folder of <label>/<picture>, a .csv or a .jsonl is a data set too.", "dim"))
 
 
-@app.command("info")
-def info_data(data: Data, *, as_json: Json = False) -> None:
-    """Describe a data set: splits, classes, fingerprint, licence."""
+@app.command("info", cls=Command, epilog="eyevsai data info doodles\neyevsai data info pictures/")
+def info_data(source: Source, *, seed: Seed = 0, as_json: Json = False) -> None:
+    """Describe a data set: its splits, classes, licence and fingerprint."""
     from eyevsai_core.catalog import load_dataset
 
-    dataset = load_dataset(data)
-    counts = dataset.counts()
+    with Bars("open"):
+        dataset = load_dataset(source, seed=seed)
+        counts = dataset.counts()
+        fingerprint = dataset.fingerprint
     if as_json:
-        print_json(
-            {
-                "name": dataset.name,
-                "root": str(dataset.root),
-                "classes": list(dataset.classes),
-                "counts": counts,
-                "fingerprint": dataset.fingerprint,
-                "licence": dataset.licence,
-                "attribution": dataset.attribution,
-                "source": dataset.source,
-            }
-        )
-        return
-    plain(f"{dataset.name}: {len(dataset.classes)} classes, {len(dataset.samples)} pictures")
-    plain(f"fingerprint {dataset.fingerprint}")
-    plain(f"in {dataset.root}")
-    if dataset.licence:
-        plain(f"licence {dataset.licence}: {dataset.attribution}")
-    splits = list(counts)
-    rows = [(label, *(str(counts[s][label]) for s in splits)) for label in dataset.classes]
-    rows.append(("all", *(str(sum(counts[s].values())) for s in splits)))
-    print_table(("class", *splits), rows, numbers=",".join(splits))
+        names = ("name", "root", "classes", "licence", "attribution", "source")
+        plain = {name: getattr(dataset, name) for name in names}
+        print_json({**plain, "fingerprint": fingerprint, "counts": counts})
+    else:
+        _show(dataset, counts)
 
 
-@app.command("check")
-def check_data(
-    data: Data,
-    *,
-    as_json: Json = False,
-) -> None:
-    """Look for damaged files, duplicates, leaks and contradicting labels; exit 1 if any."""
+@app.command("check", cls=Command, epilog="eyevsai data check pictures/")
+def check_data(source: Source, *, seed: Seed = 0, as_json: Json = False) -> None:
+    """Look for damaged files, duplicates, leaks between splits and contradictions.
+
+    Ends with 1 when there is something to mend.
+    """
     from eyevsai_core.catalog import load_dataset
     from eyevsai_core.dataset_check import check_dataset
 
-    dataset = load_dataset(data)
-    with progress_bars(quiet=as_json) as progress:
-        found = check_dataset(
-            dataset,
-            progress=(lambda done, total: progress("decode", done, total, {}))
-            if progress
-            else None,
-        )
+    with Bars("open") as bars:
+        found = check_dataset(load_dataset(source, seed=seed), progress=bars.stage("check"))
     if as_json:
         print_json(found.to_dict())
     else:
-        plain(found.to_text())
+        _show_check(source, found)
     if not found.ok:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _show(dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+    splits = list(counts)
+    rows = table("class", *splits, right=splits)
+    for label in dataset.classes:
+        cells = (str(counts[split][label]) for split in splits)
+        rows.add_row(Text(printable(label)), *cells)
+    totals = (Text(str(sum(counts[split].values())), "bold") for split in splits)
+    rows.add_row(Text("all", "bold"), *totals)
+    about = facts(
+        {
+            "pictures": f"{len(dataset.samples)} in {len(dataset.classes)} classes",
+            "place": dataset.root,
+            "licence": dataset.licence,
+            "attribution": dataset.attribution,
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+        }
+    )
+    show(Text(printable(dataset.name), "bold"), indented(about), Text(), indented(rows))
+
+
+def _show_check(source: str, found: Any) -> None:
+    if found.ok:
+        say(("✓ ", "green"), f"{printable(source)} is fit to learn from")
+    for problem in found.problems:
+        say(("✗ ", "red"), printable(problem))

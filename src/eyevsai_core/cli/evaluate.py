@@ -1,98 +1,169 @@
-"""``eyevsai evaluate MODEL --data ...``: every number of a model on a data set."""
+"""`eyevsai evaluate`: how good a model is on a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
-from eyevsai_core.cli.console import notice, plain, print_json, print_table
+from eyevsai_core.cli.console import interval_text, note, print_json, printable, show, table
+from eyevsai_core.cli.help import Command, indented
 from eyevsai_core.cli.options import (
+    AllowUnreadable,
+    Data,
     Json,
+    ModelArgument,
     Registry,
+    SplitName,
     Threads,
-    complete_data,
-    complete_model,
-    open_registry,
 )
-from eyevsai_core.cli.progress import progress_bars
+from eyevsai_core.cli.progress import Bars
+from eyevsai_core.cli.references import load_named, open_registry
+from eyevsai_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from eyevsai_core.classifier import OnnxClassifier
     from eyevsai_core.evaluation import Evaluation
 
-__all__ = ["evaluate_command"]
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_EXAMPLES = """
+eyevsai evaluate shallow/svm_hog_lbp/doodles
+eyevsai evaluate model.onnx --data pictures/ --split all --report report.html
+"""
+_CLASSES, _PAIRS = 8, 5
 
 
+@app.command(cls=Command, epilog=_EXAMPLES)
 def evaluate_command(
-    model: Annotated[
-        str,
-        typer.Argument(help="Reference, folder or .onnx file.", autocompletion=complete_model),
-    ],
+    model: ModelArgument,
     *,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data", help="Data set: a name, folder or table.", autocompletion=complete_data
-        ),
-    ],
-    split: Annotated[str, typer.Option("--split", help="Split to evaluate on.")] = "test",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the split, if it has none.")] = 0,
-    predictions: Annotated[
-        Path | None,
-        typer.Option("--predictions", help="Also write each answer to a .csv or .jsonl."),
+    data: Data = None,
+    split: SplitName = "test",
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", help="seed of the split (default: the model's own)"),
     ] = None,
-    registry: Registry = None,
+    predictions: Annotated[
+        str | None,
+        typer.Option("--predictions", metavar="FILE", help="write every answer to .csv or .jsonl"),
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", metavar="FILE", help="write the report as HTML")
+    ] = None,
     threads: Threads = None,
+    allow_unreadable: AllowUnreadable = False,
+    registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a model on a split of a data set, with 95 % intervals."""
-    from eyevsai_core.catalog import load_dataset
-    from eyevsai_core.classifier import load_model
-    from eyevsai_core.dataset import Split
-    from eyevsai_core.errors import ConfigError
-    from eyevsai_core.evaluation import evaluate_model, export_predictions
-    from eyevsai_core.splits import with_splits
+    """Measure a model on pictures: accuracy, calibration, classes, with 95 % intervals."""
+    from eyevsai_core.evaluation import evaluate_source, export_predictions
+    from eyevsai_core.export import named_data
 
-    if split not in list(Split):
-        raise ConfigError(f"split must be one of {', '.join(Split)}, but got {split!r}")
-    classifier = load_model(model, registry=open_registry(registry), threads=threads)
-    dataset = load_dataset(data, seed=seed)
-    if not dataset.split(split):
-        dataset = with_splits(dataset, seed=seed)
-    with progress_bars(quiet=as_json) as progress:
-        evaluation = evaluate_model(
+    with Bars("open") as bars:
+        classifier = load_named(model, open_registry(registry), threads)
+        card = classifier.card
+        if data is None and card is None:
+            raise ConfigError(f"{model!r} has no card; name the pictures with --data NAME|PATH")
+        evaluation, pixels = evaluate_source(
             classifier,
-            dataset,
+            data or named_data(card),  # type: ignore[arg-type]  # checked just above
             split=split,
-            progress=(lambda done, total: progress("evaluate", done, total, {}))
-            if progress
-            else None,
+            seed=(card.seed if card else 0) if seed is None else seed,
+            threads=threads,
+            allow_unreadable=allow_unreadable,
+            progress=bars,
         )
     if predictions:
-        export_predictions(evaluation, predictions)
-        notice(f"wrote {predictions}")
+        export_predictions(evaluation, Path(predictions))
+        note(("wrote ", "dim"), predictions)
+    if report:
+        _write_report(Path(report), classifier, evaluation, pixels)
     if as_json:
         print_json({"model": classifier.name, **evaluation.to_dict()})
     else:
         _show(classifier.name, evaluation)
 
 
+def _write_report(
+    path: Path,
+    classifier: OnnxClassifier,
+    evaluation: Evaluation,
+    pixels: npt.NDArray[np.uint8],
+) -> None:
+    from eyevsai_core.files import write_atomic
+    from eyevsai_core.report import render_report
+
+    if classifier.card is None:
+        raise ConfigError("a report needs the model's card; evaluate a registered model")
+    page = render_report(
+        card=classifier.card,
+        evaluation=evaluation,
+        history=[],
+        pixels=pixels,
+        command=classifier.card.command,
+    )
+    write_atomic(path, page.encode())
+    note(("wrote ", "dim"), str(path))
+
+
 def _show(name: str, evaluation: Evaluation) -> None:
     from eyevsai_core.report import METRIC_NAMES
 
-    plain(f"{name} on {evaluation.dataset}, {evaluation.split}: {len(evaluation.labels)} pictures")
-    rows = [
-        (METRIC_NAMES[key][0], f"{m.value:.3f}", f"{m.low:.3f} to {m.high:.3f}")
-        for key, m in evaluation.metrics.items()
-    ]
-    print_table(("metric", "value", "95 % interval"), rows, numbers="value,95 % interval")
-    rows = [
-        (r.label, str(r.support), f"{r.recall.value:.3f}", f"{r.precision.value:.3f}", f"{r.f1:.3f}")
-        for r in evaluation.per_class
-    ]
-    print_table(
-        ("class", "pictures", "recall", "precision", "F1"),
-        rows,
-        numbers="pictures,recall,precision,F1",
+    n = len(evaluation.labels)
+    rows = table("metric", "value", "")
+    for key, interval in evaluation.metrics.items():
+        title, meaning = METRIC_NAMES.get(key, (key, ""))
+        rows.add_row(title, interval_text(interval), Text(meaning, "dim"))
+    show(
+        Text.assemble((name, "bold"), f" on {printable(evaluation.dataset)}, ", evaluation.split),
+        Text(f"{n} pictures, {len(evaluation.classes)} classes\n", "dim"),
+        indented(rows),
+        Text(),
+        *_classes(evaluation),
+        *_mixed_up(evaluation),
     )
+
+
+def _classes(evaluation: Evaluation) -> list[Any]:
+    """List the classes, the worst first; not all of a hundred."""
+    found = sorted((c for c in evaluation.per_class if c.support), key=lambda c: c.f1)
+    rows = table("class", "pictures", "recall", "precision", "F1", right=_NUMBERS)
+    for each in found[:_CLASSES]:
+        rows.add_row(
+            printable(each.label),
+            str(each.support),
+            f"{each.recall.value:.3f}",
+            f"{each.precision.value:.3f}",
+            f"{each.f1:.3f}",
+        )
+    title = "Classes, worst first" + (
+        f" ({_CLASSES} of {len(found)}; --json has all)" if len(found) > _CLASSES else ""
+    )
+    return [Text(title, "bold"), indented(rows), Text()]
+
+
+_NUMBERS = ("pictures", "recall", "precision", "F1")
+
+
+def _mixed_up(evaluation: Evaluation) -> list[Any]:
+    """List which classes are taken for which."""
+    confusion = evaluation.confusion
+    pairs = [
+        (int(confusion[i, j]), i, j)
+        for i in range(len(confusion))
+        for j in range(len(confusion))
+        if i != j and confusion[i, j]
+    ]
+    if not pairs:
+        return []
+    rows = table("is", "taken for", "times", right=("times",))
+    for count, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[:_PAIRS]:
+        labels = evaluation.classes
+        rows.add_row(printable(labels[i]), printable(labels[j]), str(count))
+    return [Text("Most often mixed up", "bold"), indented(rows)]

@@ -1,82 +1,99 @@
-"""``eyevsai explain PICTURE``: where a model looks."""
+"""`eyevsai explain`: which part of a picture an answer rests on."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
-from eyevsai_core.cli.console import plain, print_json
-from eyevsai_core.cli.options import Json, Registry, Threads, complete_model
-from eyevsai_core.cli.predict import choose_model
-from eyevsai_core.cli.progress import progress_bars
+from eyevsai_core.cli.console import note, out, print_json, printable, say
+from eyevsai_core.cli.help import Command
+from eyevsai_core.cli.options import Json, Model, Registry, Threads
+from eyevsai_core.cli.progress import Bars
+from eyevsai_core.cli.references import load_named, open_registry
 
-__all__ = ["explain_command"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_EXAMPLES = """
+eyevsai explain cat.jpg
+eyevsai explain cat.jpg --label dog --method rise --samples 4000 --out why.png
+"""
+_COLUMNS = 36
 
 
+@app.command(cls=Command, epilog=_EXAMPLES)
 def explain_command(
-    picture: Annotated[Path, typer.Argument(help="Picture to explain.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="the picture")],
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="Model [default: the newest].", autocompletion=complete_model
-        ),
-    ] = None,
+    model: Model = None,
     label: Annotated[
-        str | None, typer.Option("--label", help="Label to explain [default: the best].")
+        str | None,
+        typer.Option("--label", metavar="LABEL", help="what to explain (default: the best label)"),
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="occlusion or rise.")] = "occlusion",
+    method: Annotated[
+        str, typer.Option("--method", metavar="METHOD", help="occlusion or rise")
+    ] = "occlusion",
     samples: Annotated[
-        int, typer.Option("--samples", min=1, help="Random masks of rise.")
+        int, typer.Option("--samples", metavar="N", min=1, help="random masks of rise")
     ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of rise.")] = 0,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="PNG to write [default: PICTURE-why.png here].")
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="seed of rise")] = 0,
+    output: Annotated[
+        str | None,
+        typer.Option("--out", metavar="PNG", help="where to write (default: FILE-explained.png)"),
     ] = None,
     side: Annotated[
-        int, typer.Option("--side", min=16, max=4096, help="Side of the PNG in pixels.")
+        int,
+        typer.Option("--side", metavar="PIXELS", min=16, max=4096, help="side of what is written"),
     ] = 384,
-    registry: Registry = None,
     threads: Threads = None,
+    registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Draw a heat map of the places that speak for a label (orange) and against it (blue)."""
-    import io
-
+    """Colour the places that speak for a label orange, and those against it blue."""
     from PIL import Image
 
     from eyevsai_core.explain import explain_image
     from eyevsai_core.files import write_atomic
 
-    classifier = choose_model(model, registry, threads)
-    with progress_bars(quiet=as_json) as progress:
+    classifier = load_named(model, open_registry(registry), threads)
+    if model is None:
+        note(("answers of ", "dim"), classifier.name)
+    with Bars() as bars:
         found = explain_image(
             classifier,
-            picture,
+            Path(file),
             label=label,
             method=method,
             samples=samples,
             seed=seed,
-            progress=(lambda done, total: progress("explain", done, total, {}))
-            if progress
-            else None,
+            progress=bars.stage("explain"),
         )
+    path = Path(output) if output else Path(f"{Path(file).stem}-explained.png")
     buffer = io.BytesIO()
     Image.fromarray(found.picture(side)).save(buffer, "PNG")
-    target = out or Path(f"{picture.stem}-why.png")
-    write_atomic(target, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
     if as_json:
-        print_json(
-            {
-                "model": classifier.name,
-                "label": found.label,
-                "probability": found.probability,
-                "method": method,
-                "out": str(target),
-                "heatmap": found.heatmap.round(6).tolist(),
-            }
-        )
-    else:
-        plain(f"{found.label} {found.probability:.1%}; wrote {target}")
+        plain = {"model": classifier.name, "label": found.label, "probability": found.probability}
+        heat = found.heatmap.round(6).tolist()
+        print_json({**plain, "method": method, "out": path, "heatmap": heat})
+        return
+    if out().is_terminal:
+        out().print(_small(found.picture(_COLUMNS)))
+    say((printable(found.label), "bold"), f" {found.probability:.1%}  ", ("in ", "dim"), str(path))
+
+
+def _small(picture: npt.NDArray[np.uint8]) -> Text:
+    """Draw a picture, uint8 (2n, w, 3), with half blocks: two pixels a character."""
+    text = Text()
+    for upper, lower in zip(picture[::2].tolist(), picture[1::2].tolist(), strict=True):
+        for (r, g, b), (x, y, z) in zip(upper, lower, strict=True):
+            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({x},{y},{z})")
+        text.append("\n")
+    return text

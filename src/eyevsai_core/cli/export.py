@@ -1,4 +1,4 @@
-"""``eyevsai export MODEL --format ...``: a model as a file to take elsewhere."""
+"""`eyevsai export`: a model, its predictions, its report or its card as a file."""
 
 from __future__ import annotations
 
@@ -7,42 +7,63 @@ from typing import Annotated
 
 import typer
 
-from eyevsai_core.cli.console import plain, print_json
-from eyevsai_core.cli.options import Json, Registry, complete_data, complete_model, open_registry
+from eyevsai_core.cli.console import bytes_text, print_json, say
+from eyevsai_core.cli.help import Command
+from eyevsai_core.cli.options import Data, Json, ModelArgument, Registry, SplitName
+from eyevsai_core.cli.progress import Bars
+from eyevsai_core.cli.references import find_model, open_registry
 
-__all__ = ["export_command"]
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_EXAMPLES = """
+eyevsai export shallow/svm_hog_lbp/doodles --out model.onnx
+eyevsai export shallow/svm_hog_lbp/doodles@best --format native --out native/
+eyevsai export production --format predictions --split test --out answers.jsonl
+"""
 
 
+def _formats(incomplete: str) -> list[str]:
+    names = ("onnx", "native", "predictions", "card", "report")
+    return [name for name in names if name.startswith(incomplete)]
+
+
+@app.command(cls=Command, epilog=_EXAMPLES)
 def export_command(
-    model: Annotated[
-        str, typer.Argument(help="Reference of a model.", autocompletion=complete_model)
-    ],
+    model: ModelArgument,
     *,
     format_: Annotated[
         str,
         typer.Option(
-            "--format", "-f", help="onnx, native, predictions, card (Markdown) or report (HTML)."
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="onnx, native, predictions, card or report",
+            autocompletion=_formats,
         ),
     ] = "onnx",
-    out: Annotated[Path, typer.Option("--out", help="File, or folder for native.")],
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data", help="Data set for predictions.", autocompletion=complete_data
-        ),
-    ] = None,
-    split: Annotated[str, typer.Option("--split", help="Split for predictions.")] = "test",
-    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    output: Annotated[
+        str, typer.Option("--out", metavar="PATH", help="file or folder to write to")
+    ] = ".",
+    data: Data = None,
+    split: SplitName = "test",
+    force: Annotated[bool, typer.Option("--force", help="replace what is there")] = False,
     registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Export a registered model; it is verified first, and loads from the exported file."""
+    """Write a registered model, or something about it, to a file; it is verified first."""
     from eyevsai_core.export import export_model
 
-    written = export_model(
-        open_registry(registry), model, format_, out, data=data, split=split, force=force
-    )
+    models = open_registry(registry)
+    ref = find_model(models, model)
+    place = Path(output)
+    if format_ == "native" and output == ".":
+        place = Path(f"{ref.family}-{ref.variant}-{ref.dataset}-{ref.version}")
+    with Bars() as bars:
+        written = export_model(
+            models, ref, format_, place, data=data, split=split, force=force, progress=bars
+        )
+    size = sum(p.stat().st_size for p in [written, *written.rglob("*")] if p.is_file())
     if as_json:
-        print_json({"model": model, "format": format_, "out": str(written)})
+        print_json({"ref": str(ref), "format": format_, "out": written, "bytes": size})
     else:
-        plain(f"wrote {written}")
+        say(("✓ ", "green"), f"{written} ", (f"({bytes_text(size)}, {format_} of {ref})", "dim"))

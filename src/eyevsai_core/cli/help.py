@@ -19,13 +19,37 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-__all__ = ["Command", "Group", "usage_line"]
+__all__ = [
+    "Command",
+    "Group",
+    "foot",
+    "head",
+    "indented",
+    "parameter_sections",
+    "section",
+    "usage_line",
+    "write_page",
+]
 
-_INDENT = (0, 0, 0, 2)
 _FIRST = 18
 
 
-class Command(TyperCommand):
+class _QuickHelp:
+    """A `--help` that costs nothing when it is not asked for."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option. Without a default its value would go through pydantic.
+
+        Loading that takes as long as the whole rest of the start.
+        """
+        option = super().get_help_option(ctx)  # type: ignore[misc]  # a mixin of Typer's classes
+        if option is not None:
+            option.default = False
+            option.help = "show this page"
+        return option
+
+
+class Command(_QuickHelp, TyperCommand):
     """A command whose `epilog` holds examples, one a line."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -33,7 +57,7 @@ class Command(TyperCommand):
         write_page(formatter, [*head(ctx), *parameter_sections(self.get_params(ctx)), *foot(self)])
 
 
-class Group(TyperGroup):
+class Group(_QuickHelp, TyperGroup):
     """A group of commands."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -47,12 +71,18 @@ class Group(TyperGroup):
         write_page(formatter, [*head(ctx), *sections, *foot(self)])
 
 
+def indented(*parts: RenderableType) -> RenderableType:
+    """Return the parts two columns further right."""
+    return Padding(Lines(*parts), (0, 0, 0, 2), expand=False)
+
+
 def write_page(formatter: Any, parts: Sequence[RenderableType]) -> None:
     """Render the parts for the terminal and hand the text to the formatter, which prints it."""
     console = out()
     with console.capture() as page:
         console.print(Lines(*parts))
-    formatter.write(page.get().rstrip("\n") + "\n")
+    lines = [line.rstrip() for line in page.get().splitlines()]
+    formatter.write("\n".join(lines).rstrip("\n") + "\n")
 
 
 def usage_line(ctx: Any) -> str:
@@ -73,7 +103,7 @@ def head(ctx: Any) -> list[RenderableType]:
     return [
         Text.assemble(("usage: ", "dim"), (usage_line(ctx), "bold")),
         Text(),
-        Padding(Text("\n".join(_paragraphs(text))), _INDENT),
+        indented(Text("\n".join(_paragraphs(text)))),
         Text(),
     ]
 
@@ -84,7 +114,7 @@ def foot(command: Any) -> list[RenderableType]:
     if not lines:
         return []
     examples = [Text.assemble(("$ ", "dim"), line) for line in lines]
-    return [Text("Examples", style="bold"), Padding(Lines(*examples), _INDENT)]
+    return [Text("Examples", style="bold"), indented(*examples)]
 
 
 def parameter_sections(parameters: Iterable[Any]) -> list[RenderableType]:
@@ -106,7 +136,7 @@ def section(title: str, rows: Iterable[tuple[str | Text, str | Text]]) -> Render
     made.columns[0].style = ""
     for name, meaning in rows:
         made.add_row(Text(name, "cyan") if isinstance(name, str) else name, meaning)
-    return Lines(Text(title, style="bold"), Padding(made, _INDENT), Text())
+    return Lines(Text(title, style="bold"), indented(made), Text())
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Group as Lines
-from rich.padding import Padding
 from rich.text import Text
 
-from eyevsai_core.cli.console import out, print_json, printable, status_text
-from eyevsai_core.cli.help import Command
+from eyevsai_core.cli.console import print_json, printable, show, status_text
+from eyevsai_core.cli.help import Command, indented
 from eyevsai_core.cli.options import Json
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def list_command(*, as_json: Json = False) -> None:
     if as_json:
         print_json({"families": [_plain(row) for row in rows]})
     else:
-        out().print(Lines(*(block for row in rows for block in (_block(row), Text()))), end="")
+        show(*(_block(row) for row in rows))
 
 
 def _plain(row: FamilyInfo) -> dict[str, Any]:
@@ -75,11 +74,13 @@ def _block(row: FamilyInfo) -> RenderableType:
             title.append("  (default)", style="dim")
         lines += [
             title,
-            Padding(Text(variant.summary), (0, 0, 0, 2)),
-            Padding(Text(variant.plain, style="italic dim"), (0, 0, 0, 2)),
-            Padding(Text.assemble(("$ ", "dim"), _example(row, variant.name)), (0, 0, 0, 2)),
+            indented(
+                Text(variant.summary),
+                Text(variant.plain, style="italic dim"),
+                Text.assemble(("$ ", "dim"), _example(row, variant.name)),
+            ),
         ]
-    return Lines(lines[0], Padding(Lines(*lines[1:]), (0, 0, 0, 2)))
+    return Lines(lines[0], indented(*lines[1:]), Text())
 
 
 def _heading(row: FamilyInfo) -> Text:

@@ -128,6 +128,9 @@ def _fail_usage(error: Any, *, as_json: bool) -> int:
     """Say what is wrong with the words that were typed."""
     message = error.format_message()
     message = message[:1].lower() + message[1:]
+    if hasattr(error, "possibilities") and error.ctx:
+        known = [flag for p in error.ctx.command.get_params(error.ctx) for flag in p.opts]
+        message = f"no such option: {error.option_name}." + did_you_mean(error.option_name, known)
     if as_json:
         print_json({"error": message, "kind": "UsageError", "exit": EXIT_USAGE})
         return EXIT_USAGE

@@ -1,158 +1,238 @@
-"""``eyevsai models``: the registered models."""
+"""`eyevsai models`: the registered models."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
-from eyevsai_core.cli.console import FAILED, plain, print_json, print_table
-from eyevsai_core.cli.options import Json, Registry, complete_model, open_registry
+from eyevsai_core.cli.completion import complete_aliases, complete_models
+from eyevsai_core.cli.console import (
+    EXIT_ERROR,
+    print_json,
+    printable,
+    say,
+    show,
+    status_text,
+    table,
+)
+from eyevsai_core.cli.help import Command, Group
+from eyevsai_core.cli.options import Json, Registry, Yes
+from eyevsai_core.cli.progress import Bars
+from eyevsai_core.cli.references import find_model, open_registry
+from eyevsai_core.errors import ConfigError
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from eyevsai_core.model_ref import ModelRef
+    from eyevsai_core.model_registry import ModelRow
 
-app = typer.Typer(help="List, verify, name and remove registered models.", no_args_is_help=True)
-Model = Annotated[str, typer.Argument(help="Reference.", autocompletion=complete_model)]
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Look after the registered models.",
+    epilog="eyevsai models list\neyevsai models alias shallow/svm_hog_lbp/doodles@3 production",
+)
+
+Reference = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="family/variant/data[@version or alias], or a shorter name",
+        autocompletion=complete_models,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_models(*, registry: Registry = None, as_json: Json = False) -> None:
-    """List the registered models with their accuracy."""
-    rows = open_registry(registry).list_models()
-    table = []
-    for row in rows:
-        metrics = (row.card.metrics if row.card else {}).get("test", {}).get("accuracy", {})
-        table.append(
-            {
-                "ref": str(row.ref),
-                "aliases": list(row.aliases),
-                "test_accuracy": metrics.get("value"),
-                "low": metrics.get("low"),
-                "high": metrics.get("high"),
-                "created": row.card.created if row.card else None,
-                "path": str(row.path),
-                "problem": row.problem,
-            }
-        )
-    if as_json:
-        print_json(table)
-        return
-    if not table:
-        plain("no models yet; train one: eyevsai train shallow --data doodles")
-        return
-    print_table(
-        ("model", "accuracy", "95 %", "aliases", "made"),
-        [
-            (
-                item["ref"],
-                "damaged" if item["test_accuracy"] is None else f"{item['test_accuracy']:.3f}",
-                "" if item["low"] is None else f"{item['low']:.3f}-{item['high']:.3f}",
-                ", ".join(item["aliases"]),
-                (item["created"] or "")[:10] if not item["problem"] else item["problem"],
-            )
-            for item in table
-        ],
-        numbers="accuracy,95 %",
-    )
-
-
-@app.command("show")
-def show_model(model: Model, *, registry: Registry = None, as_json: Json = False) -> None:
-    """Show a model's card."""
+    """List the models with their test accuracy."""
     models = open_registry(registry)
-    card = models.card(models.resolve(model))
+    rows = models.list_models()
     if as_json:
-        print_json(card.to_dict())
+        print_json({"registry": models.root, "models": [_plain(row) for row in rows]})
         return
-    plain(card.to_markdown())
+    if not rows:
+        say(("no models in ", "dim"), str(models.root))
+        say(("make one:  ", "dim"), "eyevsai train shallow --data doodles")
+        return
+    made = table("model", "accuracy", "95 % interval", "made", "aliases", right=("accuracy",))
+    for row in rows:
+        made.add_row(Text(str(row.ref), "cyan", no_wrap=True), *_cells(row))
+    show(made)
 
 
-@app.command("verify")
-def verify_model(
+@app.command("show", cls=Command, epilog="eyevsai models show production\neyevsai models show shallow --json")
+def show_model(model: Reference, *, registry: Registry = None, as_json: Json = False) -> None:
+    """Show the card of a model: data, classes, options, metrics, versions, files."""
+    from eyevsai_core.cli.cards import show_card
+
+    models = open_registry(registry)
+    ref = find_model(models, model)
+    card = models.card(ref)
+    if as_json:
+        print_json({**card.to_dict(), "path": models.path(ref)})
+    else:
+        show_card(card, models.path(ref))
+
+
+@app.command("verify", cls=Command, epilog="eyevsai models verify\neyevsai models verify production")
+def verify_models(
     model: Annotated[
         str | None,
-        typer.Argument(help="Reference [default: every model].", autocompletion=complete_model),
+        typer.Argument(
+            metavar="[MODEL]", help="one model (default: all)", autocompletion=complete_models
+        ),
     ] = None,
     *,
     registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Check every file against the card's SHA-256, and that the artefact is safe and loads."""
-    from eyevsai_core.classifier import load_model
+    """Check every file against its card, and that the artefact is safe and loads."""
     from eyevsai_core.errors import EyevsaiError
 
     models = open_registry(registry)
-    refs = [models.resolve(model)] if model else [row.ref for row in models.list_models()]
-    found = {}
-    for ref in refs:
-        problems = models.verify(ref)
-        if not problems:
-            try:
-                load_model(models.path(ref))
-            except EyevsaiError as error:
-                problems = [str(error)]
-        found[str(ref)] = problems
-        if not as_json:
-            plain(f"{ref}: {'; '.join(problems) or 'ok'}")
+    refs = [find_model(models, model)] if model else [row.ref for row in models.list_models()]
+    found: dict[str, list[str]] = {}
+    with Bars() as bars:
+        for number, ref in enumerate(refs, start=1):
+            found[str(ref)] = models.verify(ref)
+            if not found[str(ref)]:
+                try:
+                    models.load(ref)
+                except EyevsaiError as error:
+                    found[str(ref)] = [str(error)]
+            bars("verify", number, len(refs))
     if as_json:
-        print_json(found)
+        print_json({"ok": not any(found.values()), "models": found})
+    for name, problems in ({} if as_json else found).items():
+        say(("✗ " if problems else "✓ ", "red" if problems else "green"), name)
+        for problem in problems:
+            say("    ", printable(problem))
     if any(found.values()):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(EXIT_ERROR)
 
 
-@app.command("alias")
+@app.command("alias", cls=Command)
 def alias_model(
-    model: Model,
-    alias: Annotated[str, typer.Argument(help="Name, such as production.")],
+    model: Reference,
+    alias: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALIAS", help="a name, such as production", autocompletion=complete_aliases
+        ),
+    ],
     *,
-    remove: Annotated[bool, typer.Option("--remove", help="Forget the alias.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="forget the alias")] = False,
     registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Give a version a name, such as production."""
+    """Give a version a name; the name moves if another version had it."""
     models = open_registry(registry)
-    ref = models.resolve(model)
+    ref = find_model(models, model)
     if remove:
         models.remove_alias(ref.series, alias)
     else:
         models.set_alias(ref, alias)
     if as_json:
         print_json({"ref": str(ref), "alias": alias, "removed": remove})
+    elif remove:
+        say(f"{ref.series}@{alias} is forgotten")
     else:
-        plain(f"{ref.series}@{alias} " + ("is forgotten" if remove else f"is now {ref}"))
+        say(("✓ ", "green"), f"{ref.series}@{alias} is {ref}")
 
 
-@app.command("prune")
+@app.command("prune", cls=Command, epilog="eyevsai models prune --keep 3 --dry-run")
 def prune_models(
     *,
-    keep: Annotated[int, typer.Option("--keep", min=0, help="Versions of each to keep.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    keep: Annotated[
+        int, typer.Option("--keep", metavar="N", min=0, help="how many versions to keep of each")
+    ] = 1,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     registry: Registry = None,
     as_json: Json = False,
 ) -> None:
-    """Remove old versions; what has an alias, and the best, stays."""
-    gone = [str(ref) for ref in open_registry(registry).prune(keep=keep, dry_run=dry_run)]
-    if as_json:
-        print_json({"removed": gone, "dry_run": dry_run})
-    else:
-        plain("\n".join(f"{'would remove' if dry_run else 'removed'} {ref}" for ref in gone) or "nothing to remove")
-
-
-@app.command("rm")
-def remove_model(
-    model: Model,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    registry: Registry = None,
-    as_json: Json = False,
-) -> None:
-    """Remove one version."""
+    """Remove old versions; what has an alias stays, and so does the best."""
     models = open_registry(registry)
-    ref = models.resolve(model)
-    if not yes and not as_json:
-        typer.confirm(f"remove {ref} for good?", abort=True)
-    models.remove(ref)
+    gone = models.prune(keep=keep, dry_run=True)
+    if gone and not dry_run:
+        _confirm(gone, yes=yes)
+        gone = models.prune(keep=keep)
+    _say_removed(gone, dry_run=dry_run, as_json=as_json)
+
+
+@app.command("rm", cls=Command)
+def remove_model(
+    model: Reference,
+    *,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    registry: Registry = None,
+    as_json: Json = False,
+) -> None:
+    """Remove one version of a model."""
+    models = open_registry(registry)
+    ref = find_model(models, model)
+    if not dry_run:
+        _confirm([ref], yes=yes)
+        models.remove(ref)
+    _say_removed([ref], dry_run=dry_run, as_json=as_json)
+
+
+def _confirm(refs: list[ModelRef], *, yes: bool) -> None:
+    """Ask before something is lost; who cannot be asked must have said --yes."""
+    if yes:
+        return
+    names = ", ".join(map(str, refs))
+    if not sys.stdin.isatty():
+        raise ConfigError(f"this removes {names}; nobody is here to be asked: say --yes")
+    typer.confirm(f"Remove {names}?", abort=True, err=True)
+
+
+def _say_removed(refs: list[ModelRef], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        print_json({"removed": [str(ref)]})
-    else:
-        plain(f"removed {ref}")
+        print_json({"removed": [str(ref) for ref in refs], "dry_run": dry_run})
+        return
+    for ref in refs:
+        say(("would remove " if dry_run else "removed ", "dim"), str(ref))
+    if not refs:
+        say("nothing to remove")
+
+
+def _accuracy(row: ModelRow) -> dict[str, Any]:
+    metric = row.card.metrics.get("test", {}).get("accuracy") if row.card else None
+    return metric if isinstance(metric, dict) else {}
+
+
+def _plain(row: ModelRow) -> dict[str, Any]:
+    accuracy = _accuracy(row)
+    return {
+        "ref": str(row.ref),
+        "state": "ok" if row.card else "damaged",
+        "problem": row.problem,
+        "aliases": list(row.aliases),
+        "test_accuracy": accuracy.get("value"),
+        "low": accuracy.get("low"),
+        "high": accuracy.get("high"),
+        "created": row.card.created if row.card else None,
+        "path": row.path,
+    }
+
+
+def _cells(row: ModelRow) -> list[str | Text]:
+    accuracy = _accuracy(row)
+    if row.card is None:
+        return ["", status_text("damaged"), "", printable(row.problem)]
+    if not accuracy:
+        return ["", "", row.card.created[:10], ", ".join(row.aliases)]
+    interval = f"{accuracy['low']:.1%} to {accuracy['high']:.1%}"
+    return [
+        Text(f"{accuracy['value']:.1%}", "bold"),
+        Text(interval, "dim", no_wrap=True),
+        Text(row.card.created[:16].replace("T", " "), no_wrap=True),
+        ", ".join(row.aliases),
+    ]

@@ -1,21 +1,12 @@
-"""Options and arguments that several commands share, and what they stand for."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from eyevsai_core.cli import completion as offer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from eyevsai_core.card import ModelCard
-    from eyevsai_core.dataset import Dataset
-    from eyevsai_core.model_ref import ModelRef
-    from eyevsai_core.model_registry import ModelRegistry
 
 __all__ = [
     "AllowUnreadable",
@@ -23,13 +14,11 @@ __all__ = [
     "Json",
     "Model",
     "ModelArgument",
+    "Out",
     "Registry",
     "SplitName",
     "Threads",
     "Yes",
-    "confirm",
-    "open_registry",
-    "split_dataset",
 ]
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON on stdout, and nothing else")]
@@ -75,7 +64,7 @@ SplitName = Annotated[
     typer.Option(
         "--split",
         metavar="SPLIT",
-        help="train, validation, calibration or test",
+        help="train, validation, calibration, test, or all pictures whatever they are for",
         autocompletion=offer.complete_splits,
     ),
 ]
@@ -87,13 +76,5 @@ AllowUnreadable = Annotated[
     bool,
     typer.Option("--allow-unreadable", help="go on although over 1 % of the pictures are damaged"),
 ]
+Out = Annotated[str | None, typer.Option("--out", metavar="PATH", help="where to write")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do it without asking")]
-
-
-def open_registry(folder: str | None) -> ModelRegistry:
-    """Return the registry in `folder`, or the default one."""
-    from pathlib import Path
-
-    from eyevsai_core.model_registry import ModelRegistry
-
-    return ModelRegistry(Path(folder) if folder else None)

@@ -57,7 +57,9 @@ class ShallowClassifier:
 
     def feature_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits of extracted features, float32 (n, n_features)."""
-        return estimator_scores(self.pipeline[-1], self.pipeline[:-1].transform(features))
+        for _, step in self.pipeline.steps[:-1]:
+            features = step.transform(features).astype(np.float32, copy=False)
+        return estimator_scores(self.pipeline[-1], features)
 
     def save(self, directory: Path) -> None:
         """Write ``model.skops`` and ``settings.json``: no pickle."""

@@ -54,7 +54,7 @@ def classifier_graph(classifier: ShallowClassifier) -> onnx.ModelProto:
     if hasattr(estimator, "support_vectors_"):
         _svm(build, estimator, reduced)
     elif hasattr(estimator, "estimators_"):
-        _forest(build, estimator, reduced, classifier.pipeline[:-1])
+        _forest(build, estimator, reduced, dict(classifier.pipeline.steps))
     else:
         _logistic(build, estimator, reduced)
     graph = helper.make_graph(
@@ -163,10 +163,10 @@ def _kernel(
     return build.add("Exp", build.add("Mul", positive, build.hold(-gamma)))
 
 
-def _forest(build: _Builder, estimator: Any, value: str, before: Any) -> None:
+def _forest(build: _Builder, estimator: Any, value: str, steps: dict[str, Any]) -> None:
     from skl2onnx import to_onnx  # noqa: PLC0415  1.4 s that only forests need
 
-    if {"scale", "pca"} & set(dict(before.steps)):
+    if {"scale", "pca"} & set(steps):
         raise ExportError(
             "a forest must see its features as they are: in float32 a scaled value can fall on "
             "the other side of a threshold"

@@ -28,10 +28,10 @@ def histogram_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
     row = np.arange(side) // (side // cells)
     cell = (row[:, None] * cells + row).reshape(1, -1)
     area = cells * cells
-    place = w.add(
-        "Add", w.add("Gather", w.hold(bins * np.int64(area), np.int64), flat), w.ints(cell)
-    )
-    length = w.add("Gather", w.doubles(lengths), flat)
+    # The tables stay small in the file (a byte and a float each) and are widened after the look-up.
+    orientation = w.cast(w.add("Gather", w.hold(bins, np.uint8), flat), np.int64)
+    place = w.add("Add", w.add("Mul", orientation, w.ints(area)), w.ints(cell))
+    length = w.cast(w.add("Gather", w.floats(lengths), flat), np.float64)
     return w.reshape(w.scatter_sum(place, length, BINS * area), 0, BINS, cells, cells)
 
 

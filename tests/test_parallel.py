@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import threading
+from itertools import count
+
+import pytest
+
+from eyevsai_core import parallel
+from eyevsai_core.parallel import core_count, map_ordered
+
+
+def test_results_come_in_order() -> None:
+    gates = [threading.Event() for _ in range(3)]
+
+    def work(i: int) -> int:
+        if i < 2:  # each waits for the one after it, so they end in reverse
+            gates[i + 1].wait(5)
+        gates[i].set()
+        return 10 * i
+
+    assert list(map_ordered(work, range(3), threads=3)) == [0, 10, 20]
+
+
+def test_items_are_taken_a_few_at_a_time() -> None:
+    taken = 0
+
+    def endless() -> object:
+        nonlocal taken
+        for taken in count(1):
+            yield taken
+
+    results = map_ordered(str, endless(), threads=2)
+    assert next(results) == "1"
+    assert taken <= 2 * parallel._AHEAD + 1
+    results.close()
+
+
+def test_what_the_function_raises_comes_when_its_turn_comes() -> None:
+    results = map_ordered(lambda i: 1 / i, [1, 0, 2], threads=1)
+    assert next(results) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_nothing_gives_nothing() -> None:
+    assert list(map_ordered(str, [])) == []
+
+
+def test_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert core_count() >= 1
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert core_count() == 1
