@@ -38,7 +38,18 @@ REFERENCE = {
     "fashion-mnist": (0.926, 0.877),
 }
 COLUMN = {"svm_hog_lbp": 0, "rf_hog_lbp": 1, "lr_hog_lbp": 0}
-FASHION = ("tshirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot")
+FASHION = (
+    "tshirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "boot",
+)
 
 
 def unpack(source: Path, name: str, folder: Path) -> Path:
@@ -70,7 +81,9 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(COLUMN))
     wanted = parser.parse_args()
     source = Path(os.environ["EYEVSAI_TEST_DATA"])
-    print(f"{'data set':16} {'model':12} {'n':>6} {'accuracy':22} {'reference':>9} {'errors':>7} {'time':>7}")
+    print(
+        f"{'data set':16} {'model':12} {'n':>6} {'accuracy':22} {'reference':>9} {'errors':>7} {'time':>7}"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["EYEVSAI_HOME"] = f"{temporary}/home"
         os.environ["EYEVSAI_CACHE"] = f"{temporary}/cache"

@@ -40,7 +40,7 @@ def main(source: str) -> None:
     places = [tuple(name.split("/")[1:3]) for name in names]
     index = [(split, label, len(list(group))) for (split, label), group in groupby(places)]
     members = {"index.json": json.dumps(index).encode(), **pack(drawings)}
-    TARGET.parent.mkdir(exist_ok=True)
+    TARGET.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(TARGET, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
         for name, content in members.items():
             # A fixed date keeps the packed file the same from one packing to the next.

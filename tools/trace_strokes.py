@@ -110,13 +110,9 @@ def _paths(skeleton: npt.NDArray[np.bool_]) -> list[Floats]:
                 points = np.array(walked, float)
                 points[0], points[-1] = centres[ends[0] - 1], centres[ends[1] - 1]
                 paths.append((*ends, points))
-    paths = _join(_without_spurs(paths))
     touched = {end for a, b, _ in paths for end in (a, b)}
-    dots = [
-        np.array([centre])
-        for number, centre in enumerate(centres, start=1)
-        if number not in touched and not degree[knots == number].max()
-    ]
+    dots = [np.array([c]) for knot, c in enumerate(centres, start=1) if knot not in touched]
+    paths = _join(_without_spurs(paths))
     loops = []
     while inner:
         first = min(inner)

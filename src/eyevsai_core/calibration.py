@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eyevsai_core.errors import ConfigError, ModelCorruptError
+from eyevsai_core.errors import ConfigError, ModelCorruptError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Scores = npt.NDArray[np.float32]
 
-__all__ = ["METHODS", "Calibration", "fit_calibration", "softmax"]
+__all__ = ["METHODS", "Calibration", "check_method", "fit_calibration", "softmax"]
 
 METHODS = ("auto", "none", "temperature", "platt", "isotonic")
 FLOOR = 1e-6
@@ -85,12 +85,20 @@ def fit_calibration(
     ``auto`` is temperature below 1000 pictures, and above it the method with the best
     cross-validated log loss. Raises `ConfigError` for an unknown method.
     """
-    if method not in METHODS:
-        raise ConfigError(f"calibration must be one of {', '.join(METHODS)}, but got {method!r}")
+    check_method(method)
     if method == "auto":
         method = "temperature" if len(labels) < _MANY else _best_method(scores, labels)
     fit = {"none": _fit_none, "temperature": _fit_temperature, "platt": _fit_platt}
     return fit.get(method, _fit_isotonic)(scores, labels)
+
+
+def check_method(method: str) -> None:
+    """Raise `ConfigError` unless `fit_calibration` knows the method."""
+    if method not in METHODS:
+        raise ConfigError(
+            f"calibration must be one of {', '.join(METHODS)}, but got {method!r}."
+            + did_you_mean(method, METHODS)
+        )
 
 
 def softmax(scores: Scores) -> Scores:

@@ -112,9 +112,12 @@ class DatasetCheck:
                 f"unbalanced: {train[most]} pictures of {most!r}, {train[least]} of {least!r}"
             )
         if self.rotated:
-            found.append(f"{_files(self.rotated)} are turned by their EXIF data; we turn them back")
+            one = self.rotated == 1
+            whose, what = ("is turned by its", "it") if one else ("are turned by their", "them")
+            found.append(f"{_files(self.rotated)} {whose} EXIF data; we turn {what} back")
         if self.animated:
-            found.append(f"{_files(self.animated)} are animated; the first frame is used")
+            verb = "is" if self.animated == 1 else "are"
+            found.append(f"{_files(self.animated)} {verb} animated; the first frame is used")
         return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:

@@ -84,8 +84,8 @@ class Drawing:
     """One drawing as a pen would draw it again.
 
     ``strokes`` are the lines, in the order in which they were found, and ``fills`` the outlines
-    of areas full of ink; each is int64 (n, 2), (x, y) in units of 1/1024 of the frame's side.
-    A stroke of one point is a dot.
+    of areas full of ink; each is int64 (n, 2), (x, y) in units of 1/1024 of the frame's side,
+    with at most about 40 units from point to point. A stroke of one point is a dot.
     """
 
     split: str

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from eyevsai_core.errors import ModelNotFoundError
+from eyevsai_core.errors import ConfigError, ModelNotFoundError
 
-__all__ = ["ModelRef", "is_name", "is_version", "parse_reference"]
+__all__ = ["COMPUTED", "ModelRef", "check_alias", "is_name", "is_version", "parse_reference"]
+
+COMPUTED = ("latest", "best")
+"""The aliases that follow from the models themselves: nobody sets them."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9_.-]{0,62}[a-z0-9])?")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -56,3 +59,12 @@ def parse_reference(text: str) -> tuple[str, str, str, str]:
 def is_version(text: str) -> bool:
     """Say whether `text` is a version number rather than an alias."""
     return _VERSION.fullmatch(text) is not None
+
+
+def check_alias(text: str) -> None:
+    """Raise `ConfigError` unless `text` may be set as an alias."""
+    if not is_name(text) or is_version(text) or text in COMPUTED:
+        raise ConfigError(
+            f"an alias is a lower-case name, not a number and not {' or '.join(COMPUTED)}, "
+            f"but got {text!r}"
+        )

@@ -24,7 +24,14 @@ from eyevsai_core.files import (
     staging_directory,
     write_atomic,
 )
-from eyevsai_core.model_ref import ModelRef, is_name, is_version, parse_reference
+from eyevsai_core.model_ref import (
+    COMPUTED,
+    ModelRef,
+    check_alias,
+    is_name,
+    is_version,
+    parse_reference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +42,6 @@ __all__ = ["ModelRegistry", "ModelRow"]
 
 _CARD = "card.json"
 _ALIASES = "aliases"
-_COMPUTED = ("latest", "best")
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
 
@@ -140,7 +146,7 @@ class ModelRegistry:
         else:
             found = self._named_versions(series).get(wanted)
         if found is None or found not in versions:
-            aliases = sorted({*self._aliases(series), *_COMPUTED})
+            aliases = sorted({*self._aliases(series), *COMPUTED})
             raise ModelNotFoundError(
                 f"model {family}/{variant}/{dataset} has no version or alias {wanted!r}; it has "
                 f"versions {', '.join(map(str, sorted(versions)))} and aliases {', '.join(aliases)}"
@@ -182,12 +188,11 @@ class ModelRegistry:
         return problems
 
     def set_alias(self, ref: ModelRef, alias: str) -> None:
-        """Let an alias, such as ``production``, mean this version. Raises `ModelNotFoundError`."""
-        if not is_name(alias) or is_version(alias) or alias in _COMPUTED:
-            raise ModelNotFoundError(
-                f"an alias is a lower-case name, not a number and not {' or '.join(_COMPUTED)}, "
-                f"but got {alias!r}"
-            )
+        """Let an alias, such as ``production``, mean this version.
+
+        Raises `ConfigError` for what cannot be an alias, `ModelNotFoundError`.
+        """
+        check_alias(alias)
         self._must_exist(ref)
         # A file an alias: two processes that set different ones do not undo each other.
         write_atomic(self.path(ref).parent / _ALIASES / alias, str(ref.version).encode())

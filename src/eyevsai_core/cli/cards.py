@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from eyevsai_core.cli.console import bytes_text, facts, printable, seconds_text, show, table
+from eyevsai_core.cli.console import (
+    SPLITS,
+    bytes_text,
+    facts,
+    printable,
+    seconds_text,
+    show,
+    table,
+)
 from eyevsai_core.cli.help import indented
 
 if TYPE_CHECKING:
@@ -53,7 +61,7 @@ def _data(card: ModelCard) -> dict[str, Any]:
     counts = data.get("counts", {})
     return {
         "name": data.get("name"),
-        "pictures": ", ".join(f"{n} {split}" for split, n in counts.items()),
+        "pictures": ", ".join(f"{counts[s]} {s}" for s in SPLITS if s in counts),
         "classes": f"{len(card.classes)}: {', '.join(card.classes)}",
         "licence": data.get("licence"),
         "attribution": data.get("attribution"),

@@ -9,6 +9,7 @@ import io
 from contextlib import redirect_stderr, suppress
 from typing import TYPE_CHECKING
 
+from eyevsai_core.cli.console import SPLITS
 from eyevsai_core.errors import EyevsaiError
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ def complete_runs(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_splits(incomplete: str) -> list[str]:
     """Offer the four splits, and all of them."""
-    names = ("train", "validation", "calibration", "test", "all")
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in (*SPLITS, "all") if name.startswith(incomplete)]
 
 
 def _families() -> tuple[FamilyInfo, ...]:

@@ -26,6 +26,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_OK",
     "EXIT_USAGE",
+    "SPLITS",
     "bar",
     "bytes_text",
     "err",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+SPLITS = ("train", "validation", "calibration", "test")
 _PIPE_WIDTH = 160
 _STATES = {
     "ok": "green",

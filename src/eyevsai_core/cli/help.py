@@ -5,6 +5,7 @@ Typer's pages render Markdown and tracebacks, which costs as much time as the re
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group as Lines
@@ -58,7 +59,14 @@ class Command(_QuickHelp, TyperCommand):
 
 
 class Group(_QuickHelp, TyperGroup):
-    """A group of commands."""
+    """A group of commands; alone, it prints its help page."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, or print the help page when there is nothing to parse."""
+        if not args and not ctx.resilient_parsing and not self.invoke_without_command:
+            sys.stdout.write(ctx.get_help() + "\n")
+            ctx.exit()
+        return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help page."""

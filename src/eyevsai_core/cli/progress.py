@@ -55,7 +55,7 @@ class Bars:
             self._bars.start()
             if self._first:
                 self._tasks[self._first] = self._bars.add_task(
-                    _TITLES.get(self._first, self._first), total=None, rate="", note=""
+                    _TITLES.get(self._first, self._first), total=None, count="", rate="", note=""
                 )
         self._began = time.monotonic()
         return self
@@ -78,19 +78,20 @@ class Bars:
     def __call__(
         self, stage: str, done: int, total: int, metrics: Mapping[str, float] | None = None
     ) -> None:
-        """Move the bar of a stage to `done` of `total`."""
+        """Move the bar of a stage to `done` of `total`; 0 of 0 when nobody knows how much it is."""
         if self._bars is None:
             return
         if stage not in self._tasks or (done == 0 and self._is_finished(stage)):
             self._finish_open()
             self._tasks[stage] = self._bars.add_task(
-                _TITLES.get(stage, stage), total=total, rate="", note=""
+                _TITLES.get(stage, stage), total=total or None, count="", rate="", note=""
             )
         task = self._tasks[stage]
         self._bars.update(
             task,
             completed=done,
-            total=total,
+            total=total or None,
+            count=f"{done:,}/{total:,}" if total > 1 else "",
             rate=_rate(self._bars.tasks[self._bars.task_ids.index(task)].speed),
             note=_note(metrics or {}),
         )
@@ -114,7 +115,6 @@ class Bars:
 def _progress() -> Progress:
     from rich.progress import (
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         SpinnerColumn,
         TextColumn,
@@ -127,7 +127,7 @@ def _progress() -> Progress:
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("{task.description}"),
         BarColumn(bar_width=24, complete_style="cyan", finished_style="green"),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}", justify="right"),
         TextColumn("{task.fields[rate]}", style="dim"),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         TextColumn("{task.fields[note]}", style="dim"),

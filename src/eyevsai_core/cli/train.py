@@ -15,6 +15,7 @@ from rich.text import Text
 
 from eyevsai_core.cli import completion as offer
 from eyevsai_core.cli.console import (
+    SPLITS,
     facts,
     interval_text,
     note,
@@ -244,7 +245,7 @@ def _show(trained: TrainedModel) -> None:
                     "calibration": f"{card.calibration.get('method', '')}, error "
                     f"{metrics['ece'].value:.3f}",
                     "data": f"{card.dataset['name']}: {len(card.classes)} classes, "
-                    + ", ".join(f"{n} {split}" for split, n in counts.items()),
+                    + ", ".join(f"{counts[s]} {s}" for s in SPLITS if s in counts),
                     "pictures": f"looked at in {card.image_size} x {card.image_size}",
                     "file": f"equals the model on {parity['pictures']} pictures and "
                     f"{parity['odd_files']} odd files, to {parity['largest_difference']:.0e}",

@@ -11,7 +11,6 @@ import numpy as np
 import skops.io
 
 from eyevsai_core.errors import ModelCorruptError
-from eyevsai_core.family import Classifier
 from eyevsai_shallow.config import ShallowConfig
 from eyevsai_shallow.features import FeatureExtractor
 from eyevsai_shallow.scores import estimator_scores
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+    from eyevsai_core.family import Classifier
     from sklearn.pipeline import Pipeline
 
 __all__ = ["TRUSTED", "ShallowClassifier"]
@@ -63,9 +63,7 @@ class ShallowClassifier:
 
     def save(self, directory: Path) -> None:
         """Write ``model.skops`` and ``settings.json``: no pickle."""
-        skops.io.dump(
-            self.pipeline, directory / _MODEL, compression=ZIP_DEFLATED, compresslevel=6
-        )
+        skops.io.dump(self.pipeline, directory / _MODEL, compression=ZIP_DEFLATED, compresslevel=6)
         settings = {
             "config": self.config.to_dict(),
             "classes": list(self.classes),

@@ -24,10 +24,16 @@ class ShallowConfig(TrainConfig):
     classifier: str = option(
         "svm", help="svm, random forest or logistic regression", choices=("svm", "rf", "lr")
     )
-    hog: bool = option(True, help="histograms of oriented gradients", search=Search(choices=(True, False)))
-    lbp: bool = option(True, help="uniform local binary patterns", search=Search(choices=(True, False)))
+    hog: bool = option(
+        True, help="histograms of oriented gradients", search=Search(choices=(True, False))
+    )
+    lbp: bool = option(
+        True, help="uniform local binary patterns", search=Search(choices=(True, False))
+    )
     colour: bool = option(True, help="colour histograms", search=Search(choices=(True, False)))
-    texture: bool = option(True, help="grey-level co-occurrence", search=Search(choices=(True, False)))
+    texture: bool = option(
+        True, help="grey-level co-occurrence", search=Search(choices=(True, False))
+    )
     kernel: str = option(
         "rbf",
         help="kernel of the SVM",
@@ -49,16 +55,26 @@ class ShallowConfig(TrainConfig):
     )
     degree: int = option(3, help="degree of the poly kernel", low=1, high=8)
     n_estimators: int = option(
-        400, help="trees of the forest", unit="trees", low=1, high=5000,
+        400,
+        help="trees of the forest",
+        unit="trees",
+        low=1,
+        high=5000,
         search=Search(low=100, high=500),
     )
     max_depth: int | None = option(
-        None, help="depth of a tree; none: unlimited", low=1, high=100,
+        None,
+        help="depth of a tree; none: unlimited",
+        low=1,
+        high=100,
         search=Search(low=10, high=30),
     )
     min_samples_leaf: int = option(1, help="pictures in a leaf of a tree", low=1, high=10000)
     select_features: int | None = option(
-        None, help="keep the best features by the F test; none: all", unit="features", low=1,
+        None,
+        help="keep the best features by the F test; none: all",
+        unit="features",
+        low=1,
         high=100000,
     )
     pca_components: int | None = option(
@@ -93,6 +109,4 @@ class ShallowConfig(TrainConfig):
         """Return what the feature extractor needs to know."""
         from eyevsai_shallow.features import FeatureConfig  # noqa: PLC0415  keeps plugin.py light
 
-        return FeatureConfig(
-            hog=self.hog, lbp=self.lbp, colour=self.colour, texture=self.texture
-        )
+        return FeatureConfig(hog=self.hog, lbp=self.lbp, colour=self.colour, texture=self.texture)

@@ -99,7 +99,7 @@ def _logistic(build: _Builder, estimator: Any, value: str) -> None:
 
 
 def _svm(build: _Builder, estimator: Any, value: str) -> None:
-    """Weave kernel, pair decisions and coupling as dense products: far faster than SVMClassifier."""
+    """Weave kernel, pair decisions and coupling as dense products, faster than SVMClassifier."""
     n_classes = len(estimator.classes_)
     weights, offset = _pair_weights(estimator)
     vectors = estimator.support_vectors_
@@ -139,9 +139,7 @@ def _pair_weights(estimator: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[
     return np.stack(columns, axis=1), np.asarray(estimator.intercept_)
 
 
-def _kernel(
-    build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[np.float64]
-) -> str:
+def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[np.float64]) -> str:
     gamma = float(estimator._gamma)  # noqa: SLF001  the number that "scale" became; no public name
     product = build.add("MatMul", value, build.hold(vectors.T))
     if estimator.kernel == "poly":
@@ -153,9 +151,7 @@ def _kernel(
         return build.add("Pow", line, build.hold(float(estimator.degree)))
     if estimator.kernel != "rbf":
         raise ExportError(f"no graph is known for the SVM kernel {estimator.kernel!r}")
-    own = build.add(
-        "ReduceSumSquare", value, build.hold([1], np.int64), keepdims=1
-    )
+    own = build.add("ReduceSumSquare", value, build.hold([1], np.int64), keepdims=1)
     both = build.add("Add", own, build.hold((vectors**2).sum(axis=1)))
     distance = build.add("Sub", both, build.add("Mul", product, build.hold(2.0)))
     # Rounding can make the distance of a vector to itself slightly negative.

@@ -35,9 +35,7 @@ def histogram_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
     return w.reshape(w.scatter_sum(place, length, BINS * area), 0, BINS, cells, cells)
 
 
-def hog_nodes(
-    w: Weave, histograms: str, *, fine: int, cells: int, area: int, signed: bool
-) -> str:
+def hog_nodes(w: Weave, histograms: str, *, fine: int, cells: int, area: int, signed: bool) -> str:
     """Weave `hog_blocks`: float64 (n, 18, fine, fine) -> float32 (n, length)."""
     step, half = fine // cells, BINS // 2
     if step > 1:
@@ -66,9 +64,7 @@ def hog_nodes(
     stack = w.add("Min", w.add("Concat", *parted, axis=1), w.doubles(CLIP))
     unit = w.doubles(ROUNDING)
     stack = w.add("Div", w.add("Round", w.add("Mul", stack, unit)), unit)
-    again = w.add(
-        "ReduceSum", w.add("Mul", stack, stack), w.ints([1, 2]), keepdims=1
-    )
+    again = w.add("ReduceSum", w.add("Mul", stack, stack), w.ints([1, 2]), keepdims=1)
     norm = w.add("Sqrt", w.add("Add", again, w.doubles(EPS2)))
     done = w.cast(w.add("Div", stack, norm), np.float32)
     ordered = w.add("Transpose", done, perm=[0, 3, 4, 1, 2])

@@ -44,9 +44,7 @@ class Geometry:
         self.small = self.side // 2 if self.halved else self.side
 
 
-def split_planes(
-    images: npt.NDArray[np.uint8], geometry: Geometry
-) -> npt.NDArray[np.uint8]:
+def split_planes(images: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:
     """Crop and turn uint8 (n, h, w, 3) into three contiguous planes, uint8 (3, n, side, side)."""
     near, far = geometry.start, geometry.start + geometry.side
     return np.ascontiguousarray(images[:, near:far, near:far].transpose(3, 0, 1, 2))

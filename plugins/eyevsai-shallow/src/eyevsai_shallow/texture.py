@@ -34,7 +34,6 @@ PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "asm", "energy", "corr
 SUMS = 8
 
 
-
 @lru_cache(maxsize=1)
 def property_sums() -> npt.NDArray[np.float64]:
     """Return the weights (256, 8) of the sums over a table that all properties are made of.

@@ -35,9 +35,7 @@ def texture_nodes(w: Weave, grey: str, side: int) -> str:
 def _properties(w: Weave, counts: str) -> str:
     product = w.add("MatMul", counts, w.doubles(property_sums()))
     total, contrast, apart, near, i, j, ii, jj = w.split(product, SUMS, axis=2)
-    squares = w.add(
-        "ReduceSum", w.add("Mul", counts, counts), w.ints([2]), keepdims=1
-    )
+    squares = w.add("ReduceSum", w.add("Mul", counts, counts), w.ints([2]), keepdims=1)
     asm = w.add("Div", squares, w.add("Mul", total, total))
     both = w.add("Div", w.add("Sub", w.add("Add", ii, jj), contrast), w.doubles(2.0))
     covariance = w.add("Sub", w.add("Mul", total, both), w.add("Mul", i, j))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,9 @@ class ShallowTrainer:
         self.config: ShallowConfig = config
         self._size = 0
 
-    def fit(self, train: TrainData, validation: TrainData, context: FitContext) -> ShallowClassifier:
+    def fit(
+        self, train: TrainData, validation: TrainData, context: FitContext
+    ) -> ShallowClassifier:
         """Choose on `validation`, fit, and return the classifier.
 
         Features and finished candidates are kept in the context's directory, so that a fit
@@ -151,9 +154,7 @@ class ShallowTrainer:
             started = time.monotonic()
             if candidate.flip not in prepared:
                 mirrored = train[1][part] if candidate.flip else train[1][:0]
-                prepared[candidate.flip] = self._prepare(
-                    train[0][part], mirrored, train[2][part]
-                )
+                prepared[candidate.flip] = self._prepare(train[0][part], mirrored, train[2][part])
             pipeline = self._fit(candidate, prepared[candidate.flip], threads=context.threads)
             metrics = self._judge(pipeline, *validation)
             done[candidate.key] = metrics
@@ -198,10 +199,15 @@ class ShallowTrainer:
 
         block = self._blocks(x.shape[1])
         if config.select_features and config.select_features < x.shape[1]:
-            select = SelectKBest(f_classif, k=config.select_features).fit(value, labels)
+            with warnings.catch_warnings():
+                # Features that never change have no F value, and are kept last: as they should.
+                warnings.simplefilter("ignore")
+                select = SelectKBest(f_classif, k=config.select_features).fit(value, labels)
             block = block[select.get_support()]
             take("select", select)
-        if config.classifier != "rf":  # a forest has no use for scales: it compares, feature by feature
+        if (
+            config.classifier != "rf"
+        ):  # a forest has no use for scales: it compares, feature by feature
             scaler = StandardScaler().fit(value)
             variance = _scale_by_block(scaler, block)
             take("scale", scaler)

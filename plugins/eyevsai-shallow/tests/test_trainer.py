@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError
+from eyevsai_core.family import TrainData
+from eyevsai_shallow.classifier import ShallowClassifier
+from eyevsai_shallow.config import ShallowConfig
+from eyevsai_shallow.graph import classifier_graph
+from eyevsai_shallow.scores import estimator_scores, pair_scores
+from eyevsai_shallow.trainer import ShallowTrainer
+from sklearn.svm import SVC
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDE = 32
+
+
+class Context:
+    """A run's folder and its reports, without a run."""
+
+    def __init__(self, directory: Path, *, stop_at: int = 0) -> None:
+        self.directory = directory
+        self.threads = 1
+        self.stop_at = stop_at
+        self.reports: list[dict[str, float]] = []
+
+    def report(self, step: int, total: int, metrics: dict[str, float]) -> None:
+        self.reports.append(metrics)
+        if step == self.stop_at:
+            raise KeyboardInterrupt
+
+
+def shapes(n: int, n_classes: int, *, seed: int = 0) -> TrainData:
+    """Squares of a colour and a place for each class, on noise."""
+    dice = np.random.default_rng(seed)
+    labels = np.arange(n, dtype=np.int64) % n_classes
+    images = dice.integers(0, 90, (n, SIDE, SIDE, 3), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        y, x = 2 + 5 * (label % 4) + dice.integers(3), 2 + 5 * (label // 4) + dice.integers(3)
+        image[y : y + 9, x : x + 9, label % 3] += 130
+    return TrainData(images=images, labels=labels, classes=tuple("abcdefghij"[:n_classes]))
+
+
+def fit(tmp_path: Path, n_classes: int = 4, **options: Any) -> ShallowClassifier:
+    config = ShallowConfig.from_dict({"n_estimators": 12, "c": 10.0, "flip": False, **options})
+    train, validation = shapes(10 * n_classes, n_classes), shapes(3 * n_classes, n_classes, seed=1)
+    return ShallowTrainer(config).fit(train, validation, Context(tmp_path))
+
+
+def run_graph(classifier: ShallowClassifier, images: np.ndarray) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        classifier_graph(classifier).SerializeToString(), options
+    )
+    return session.run(None, {"pixels": images})[0]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"classifier": "svm", "kernel": "rbf"},
+        {"classifier": "svm", "kernel": "linear"},
+        {"classifier": "svm", "kernel": "poly", "degree": 2},
+        {"classifier": "svm", "select_features": 300, "pca_components": 5, "whiten": True},
+        {"classifier": "lr"},
+        {"classifier": "lr", "pca_components": None, "class_weight": "balanced"},
+        {"classifier": "rf"},
+        {"classifier": "rf", "select_features": 200, "max_depth": 3},
+    ],
+    ids=lambda o: "-".join(map(str, o.values())),
+)
+def test_graph_equals_native(options: dict[str, Any], n_classes: int, tmp_path: Path) -> None:
+    classifier = fit(tmp_path, n_classes, **options)
+    images = shapes(30, n_classes, seed=2).images
+    native = classifier.predict_scores(images)
+    graph = run_graph(classifier, images)
+    assert graph.shape == (30, n_classes)
+    np.testing.assert_allclose(graph, native, atol=5e-5 * max(1, np.abs(native).max()))
+    assert classifier.predict_scores(images[:0]).shape == (0, n_classes)
+
+
+@pytest.mark.parametrize("kind", ["svm", "lr", "rf"])
+def test_learns(kind: str, tmp_path: Path) -> None:
+    test = shapes(60, 4, seed=5)
+    scores = fit(tmp_path, classifier=kind).predict_scores(test.images)
+    assert (scores.argmax(axis=1) == test.labels).mean() > 0.7
+
+
+def test_pair_scores_prefer_the_class_that_wins_its_pairs() -> None:
+    # Pairs (0,1), (0,2), (1,2): class 1 wins both of its own.
+    scores = pair_scores(np.array([[-2.0, 0.5, 3.0]]), 3)
+    assert scores.argmax() == 1
+    np.testing.assert_allclose(
+        scores[0, 0], -(np.log1p(np.exp(2.0)) + np.log1p(np.exp(-0.5))) / 2, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_scores_agree_with_the_svm_about_the_best_label(n_classes: int) -> None:
+    dice = np.random.default_rng(0)
+    centres = dice.normal(size=(n_classes, 6)) * 4
+    labels = np.arange(200) % n_classes
+    x = (centres[labels] + dice.normal(size=(200, 6))).astype(np.float32)
+    machine = SVC(decision_function_shape="ovo").fit(x, labels)
+    assert (estimator_scores(machine, x).argmax(axis=1) == machine.predict(x)).mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["svm", "rf"])
+def test_an_interrupted_fit_ends_the_same(kind: str, tmp_path: Path) -> None:
+    config = ShallowConfig(classifier=kind, n_estimators=10)
+    train, validation = shapes(40, 4), shapes(12, 4, seed=1)
+    whole_context = Context(tmp_path / "whole")
+    stopped = Context(tmp_path / "part", stop_at=2)
+    for context in (whole_context, stopped):
+        context.directory.mkdir()
+    whole = ShallowTrainer(config).fit(train, validation, whole_context)
+    with pytest.raises(KeyboardInterrupt):
+        ShallowTrainer(config).fit(train, validation, stopped)
+    again = Context(tmp_path / "part")
+    resumed = ShallowTrainer(config).fit(train, validation, again)
+    assert len(stopped.reports) + len(again.reports) == len(whole_context.reports)
+    images = shapes(20, 4, seed=9).images
+    np.testing.assert_array_equal(resumed.predict_scores(images), whole.predict_scores(images))
+
+
+def test_candidates_are_compared_on_validation_and_reported(tmp_path: Path) -> None:
+    context = Context(tmp_path)
+    ShallowTrainer(ShallowConfig(classifier="lr")).fit(shapes(40, 4), shapes(12, 4, seed=1), context)
+    assert {row["flip"] for row in context.reports} == {0.0, 1.0}
+    assert all(0 <= row["validation_accuracy"] <= 1 for row in context.reports)
+    assert all({"c", "validation_log_loss", "seconds"} <= set(row) for row in context.reports)
+
+
+def test_without_refit_validation_is_not_learned_from(tmp_path: Path) -> None:
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    images = shapes(10, 4, seed=3).images
+    with_it = fit(tmp_path / "with").predict_scores(images)
+    without = fit(tmp_path / "without", refit=False).predict_scores(images)
+    assert np.abs(with_it - without).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["svm", "rf", "lr"])
+def test_saves_and_loads_without_pickle(kind: str, tmp_path: Path) -> None:
+    classifier = fit(tmp_path, classifier=kind)
+    home = tmp_path / "saved"
+    home.mkdir()
+    classifier.save(home)
+    loaded = ShallowClassifier.load(home)
+    images = shapes(9, 4, seed=4).images
+    np.testing.assert_array_equal(loaded.predict_scores(images), classifier.predict_scores(images))
+
+
+def test_a_native_model_with_foreign_types_is_refused(tmp_path: Path) -> None:
+    import skops.io
+    from sklearn.preprocessing import FunctionTransformer
+
+    classifier = fit(tmp_path)
+    home = tmp_path / "saved"
+    home.mkdir()
+    classifier.save(home)
+    skops.io.dump(FunctionTransformer(np.savetxt), home / "model.skops")
+    with pytest.raises(ModelCorruptError, match="cannot load the native model"):
+        ShallowClassifier.load(home)
+
+
+def test_damaged_settings_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{")
+    with pytest.raises(ModelCorruptError, match="cannot load the native model"):
+        ShallowClassifier.load(tmp_path)
+
+
+def test_a_forest_on_scaled_features_is_not_exported(tmp_path: Path) -> None:
+    forest = fit(tmp_path, classifier="rf")
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(np.zeros((2, forest.extractor.n_features)))
+    scaled = Pipeline([("scale", scaler), *forest.pipeline.steps])
+    wrong = ShallowClassifier(forest.config, forest.classes, SIDE, scaled)
+    with pytest.raises(ExportError, match="a forest must see its features as they are"):
+        classifier_graph(wrong)
+
+
+def test_some_feature_must_be_left() -> None:
+    with pytest.raises(ConfigError, match="at least one of hog, lbp, colour and texture"):
+        ShallowConfig(hog=False, lbp=False, colour=False, texture=False)
+
+
+def test_every_feature_can_stand_alone(tmp_path: Path) -> None:
+    alone = {"hog": False, "lbp": False, "colour": False, "texture": False}
+    for name in alone:
+        (tmp_path / name).mkdir()
+        classifier = fit(tmp_path / name, **{**alone, name: True})
+        images = shapes(6, 4, seed=2).images
+        native = classifier.predict_scores(images)
+        scale = max(1, np.abs(native).max())
+        np.testing.assert_allclose(run_graph(classifier, images), native, atol=5e-5 * scale)

@@ -1,0 +1,328 @@
+"""One attempt to train: the steps from pictures to a registered model, in their fixed order.
+
+data -> fit -> calibrate -> build the graph -> parity gate -> evaluate the artefact -> card ->
+report -> register. What fails before the last step leaves a run with a reason and no model.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eyevsai_core.calibration import fit_calibration
+from eyevsai_core.card import ModelCard
+from eyevsai_core.classifier import OnnxClassifier, load_model
+from eyevsai_core.dataset import Dataset, Split
+from eyevsai_core.errors import DatasetError
+from eyevsai_core.evaluation import Evaluation, evaluate_model
+from eyevsai_core.families import family_versions, parse_model_name
+from eyevsai_core.family import TrainData
+from eyevsai_core.files import check_writable, staging_directory
+from eyevsai_core.graph import build_artefact, with_metadata
+from eyevsai_core.model_registry import ModelRegistry
+from eyevsai_core.parity import check_parity
+from eyevsai_core.pixels import PixelCache, auto_image_size
+from eyevsai_core.report import render_report
+from eyevsai_core.splits import with_splits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import onnx
+
+    from eyevsai_core.calibration import Calibration
+    from eyevsai_core.family import Classifier
+    from eyevsai_core.parity import Parity
+    from eyevsai_core.run import Run
+
+    Progress = Callable[[str, int, int, dict[str, float]], None]
+
+__all__ = ["Attempt", "Request", "TrainedModel", "default_threads"]
+
+_PARITY_PICTURES = 200
+_INTENDED_USE = "Telling the listed classes apart in pictures like those of the data set."
+_LIMITS = (
+    "Knows only the listed classes and answers with one of them whatever the picture shows. "
+    "The probabilities are calibrated for pictures like those of the data set, and only for them."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for: enough to do it again, or to go on after a kill. All plain values."""
+
+    model: str
+    data: str
+    options: dict[str, Any]
+    calibration: str = "auto"
+    registry: str | None = None
+    out: str | None = None
+    name: str | None = None
+    allow_leaks: bool = False
+    allow_unreadable: bool = False
+    threads: int | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A registered model: its reference, folder, card, test-split evaluation, run and report."""
+
+    ref: str
+    path: Path
+    card: ModelCard
+    evaluation: Evaluation
+    run: Run
+    report_path: Path
+
+    @cached_property
+    def classifier(self) -> OnnxClassifier:
+        """The artefact, verified against its card and loaded."""
+        return load_model(self.path)
+
+
+def default_threads() -> int:
+    """Return how many threads this process may use at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Attempt:
+    """One execution of the fixed order; a class only so that the steps share what they know."""
+
+    def __init__(
+        self, run: Run, request: Request, dataset: Dataset, progress: Progress | None
+    ) -> None:
+        self.started = time.monotonic()
+        self.run = run
+        self.request = request
+        self.progress = progress
+        self.family, self.variant = parse_model_name(request.model)
+        self.threads = request.threads or default_threads()
+        self.registry = ModelRegistry(Path(request.registry) if request.registry else None)
+        self.dataset = with_splits(dataset, seed=request.options["seed"])
+        _check_splits(self.dataset, allow_leaks=request.allow_leaks)
+        check_writable(self.registry.root)
+        if request.out:
+            check_writable(Path(request.out))
+        options = dict(request.options)
+        if options["image_size"] is None:
+            options["image_size"] = auto_image_size(self.dataset)
+        self.config = self.family.config.from_dict(options)
+        run.remember("fingerprint", self.dataset.fingerprint)
+
+    # The context that a trainer sees (`FitContext`).
+
+    @property
+    def directory(self) -> Path:
+        """The run's folder for checkpoints."""
+        return self.run.checkpoints
+
+    def report(self, step: int, total: int, metrics: dict[str, float]) -> None:
+        """Keep one line of the history and move the progress bar."""
+        self.run.report(step, total, metrics)
+        self.tell("fit", step, total, metrics)
+
+    def tell(
+        self, stage: str, done: int, total: int, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Move the progress bar of a stage."""
+        if self.progress:
+            self.progress(stage, done, total, metrics or {})
+
+    # The steps.
+
+    def execute(self) -> TrainedModel:
+        """Do every step in order and register the model."""
+        trainer = self.family.make_trainer(self.config)
+        train, validation = self._data("train"), self._data("validation")
+        self.tell("fit", 0, 0)  # features may take a while before the first step is reported
+        native = trainer.fit(train, validation, self)
+        held_out = self._data("calibration")
+        calibration = fit_calibration(
+            native.predict_scores(held_out.images), held_out.labels, method=self.request.calibration
+        )
+        graph, artefact, parity = self._gate(native, calibration)
+        evaluations = self._evaluate(artefact)
+        card = self._card(calibration, parity, evaluations)
+        return self._register(graph, native, card, evaluations["test"])
+
+    @cached_property
+    def cache(self) -> PixelCache:
+        """Every picture, decoded once, at the size that the model looks at."""
+        return PixelCache.open(
+            self.dataset,
+            self.config.image_size,
+            threads=self.threads,
+            allow_unreadable=self.request.allow_unreadable,
+            progress=lambda done, total: self.tell("decode", done, total),
+        )
+
+    def _data(self, split: str) -> TrainData:
+        return TrainData(
+            images=self.cache.images(split),
+            labels=self.cache.labels(split),
+            classes=self.dataset.classes,
+        )
+
+    def _gate(
+        self, native: Classifier, calibration: Calibration
+    ) -> tuple[onnx.ModelProto, OnnxClassifier, Parity]:
+        """Build the artefact, and let it through only if it equals the native classifier."""
+        self.tell("verify", 0, 1)
+        graph = build_artefact(
+            self.family.to_graph(native),
+            classes=self.dataset.classes,
+            image_size=native.image_size,
+            calibration=calibration,
+            metadata=self._metadata({}),
+        )
+        artefact = OnnxClassifier.from_bytes(graph.SerializeToString(), threads=self.threads)
+        unreadable = {Path(path) for path, _ in self.cache.unreadable}
+        samples = [s for s in self.dataset.split("validation") if s.path not in unreadable]
+        step = -(-len(samples) // _PARITY_PICTURES)
+        parity = check_parity(
+            artefact,
+            native,
+            calibration,
+            [sample.path for sample in samples[::step]],
+            tolerance=self.family.parity_tolerance,
+        )
+        self.tell("verify", 1, 1)
+        return graph, artefact, parity
+
+    def _evaluate(self, artefact: OnnxClassifier) -> dict[str, Evaluation]:
+        """Evaluate on test, to report, and on calibration, to compare versions by.
+
+        Not on validation: a family may learn from it once it has chosen its options.
+        """
+        return {
+            split: evaluate_model(
+                artefact,
+                self.dataset,
+                split=split,
+                pixels=self.cache,
+                progress=lambda done, total: self.tell("evaluate", done, total),
+            )
+            for split in ("calibration", "test")
+        }
+
+    def _metadata(self, more: dict[str, str]) -> dict[str, str]:
+        return {
+            "family": self.family.name,
+            "variant": self.variant.name,
+            "dataset": self.dataset.name,
+            "dataset_fingerprint": self.dataset.fingerprint,
+            "licence": self.dataset.licence,
+            "attribution": self.dataset.attribution,
+            **more,
+        }
+
+    def _card(
+        self, calibration: Calibration, parity: Parity, evaluations: dict[str, Evaluation]
+    ) -> ModelCard:
+        dataset = self.dataset
+        return ModelCard(
+            family=self.family.name,
+            variant=self.variant.name,
+            summary=self.variant.summary,
+            plain=self.variant.plain,
+            versions=family_versions(self.family),
+            dataset={
+                "name": dataset.name,
+                "fingerprint": dataset.fingerprint,
+                "licence": dataset.licence,
+                "attribution": dataset.attribution,
+                "source": dataset.source,
+                "counts": {split: sum(n.values()) for split, n in dataset.counts().items()},
+                "unreadable": len(self.cache.unreadable),
+            },
+            classes=dataset.classes,
+            image_size=self.cache.image_size,
+            config=self.config.to_dict(),
+            seed=self.config.seed,
+            metrics={
+                split: {name: asdict(value) for name, value in evaluation.metrics.items()}
+                for split, evaluation in evaluations.items()
+            },
+            calibration=calibration.to_dict(),
+            parity=parity.to_dict(),
+            machine=_machine(self.threads),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            duration_s=round(time.monotonic() - self.started, 3),
+            intended_use=_INTENDED_USE,
+            limits=_LIMITS,
+            command=self.request.command,
+            name=self.request.name or "",
+        )
+
+    def _register(
+        self, graph: onnx.ModelProto, native: Classifier, card: ModelCard, test: Evaluation
+    ) -> TrainedModel:
+        """Write everything into a staging folder, and move it into the registry in one step."""
+        with staging_directory(self.registry.root) as folder:
+            staging = folder / "model"
+            staging.mkdir()
+            accuracy = test.metrics["accuracy"].value
+            final = with_metadata(
+                graph,
+                self._metadata({"test_accuracy": f"{accuracy:.6f}", "card_digest": card.digest}),
+            )
+            (staging / "model.onnx").write_bytes(final.SerializeToString())
+            (staging / "native").mkdir()
+            native.save(staging / "native")
+            report = render_report(
+                card=card,
+                evaluation=test,
+                history=self.run.history(),
+                pixels=self.cache.images("test"),
+                command=self.request.command,
+            )
+            (staging / "report.html").write_text(report, encoding="utf-8")
+            ref = self.registry.register_model(staging, card)
+        path = self.registry.path(ref)
+        if self.request.name:
+            self.registry.set_alias(ref, self.request.name)
+        if self.request.out:
+            shutil.copytree(path, self.request.out, dirs_exist_ok=True)
+        self.run.remember("ref", str(ref))
+        return TrainedModel(
+            ref=str(ref),
+            path=path,
+            card=self.registry.card(ref),
+            evaluation=test,
+            run=self.run,
+            report_path=path / "report.html",
+        )
+
+
+def _machine(threads: int) -> dict[str, Any]:
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "threads": threads,
+    }
+
+
+def _check_splits(dataset: Dataset, *, allow_leaks: bool) -> None:
+    """Refuse a test split that shares pictures with what the model learns from."""
+    if allow_leaks:
+        return
+    learned = {s.sha256: s for split in Split if split != Split.TEST for s in dataset.split(split)}
+    leaks = [s for s in dataset.split(Split.TEST) if s.sha256 in learned]
+    if leaks:
+        twin = learned[leaks[0].sha256]
+        raise DatasetError(
+            f"the test split must share no picture with the other splits, but {len(leaks)} are "
+            f"in both, first {str(leaks[0].path)!r} = {str(twin.path)!r} ({twin.split}); remove "
+            "one of each, or pass --allow-leaks and do not trust the test figures"
+        )
