@@ -42,7 +42,7 @@ def play(session: nox.Session) -> None:
     session.run(eyevsai, "list", external=True)
     model = ["shallow/svm_hog_lbp", "--data", "doodles", "--name", "play"]
     session.run(eyevsai, "train", *model, external=True)
-    picture = str(ROOT / "docs" / "pictures" / "drawing.png")
+    picture = str(ROOT / "docs" / "pictures" / "rabbit.png")
     session.run(eyevsai, "predict", "--model", "play", picture, external=True)
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from eyevsai_core.assembly import finish_dataset
 from eyevsai_core.dataset import Dataset, Sample, Split
 from eyevsai_core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def finish(root: Path, *found: tuple[str, str] | tuple[str, str, Split]) -> Dataset:
@@ -63,11 +66,11 @@ def test_a_set_to_test_with_may_have_one_picture_a_class(tmp_path: Path) -> None
     assert data.counts() == {"test": {"cat": 1, "dog": 1}}
 
 
-@pytest.mark.parametrize(("one", "other"), [("Cat", "cat"), ("Straße", "STRASSE"), ("é", "e\u0301")])
-def test_class_names_that_clash_on_some_file_systems(
-    tmp_path: Path, one: str, other: str
-) -> None:
-    with pytest.raises(DatasetError, match="must differ by more than case.*rename or merge"):
+@pytest.mark.parametrize(
+    ("one", "other"), [("Cat", "cat"), ("Straße", "STRASSE"), ("é", "e\u0301")]
+)
+def test_class_names_that_clash_on_some_file_systems(tmp_path: Path, one: str, other: str) -> None:
+    with pytest.raises(DatasetError, match=r"must differ by more than case.*rename or merge"):
         finish(tmp_path, ("1", one), ("2", other), ("3", one), ("4", other))
 
 

@@ -33,9 +33,7 @@ def test_the_list_names_what_each_set_is() -> None:
     assert "Google" in info.attribution
 
 
-def test_a_named_set_carries_its_licence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_named_set_carries_its_licence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = catalog.DatasetInfo(
         name="small",
         summary="",
@@ -80,7 +78,9 @@ def test_a_data_set_is_passed_through(folder: Path) -> None:
     assert load_dataset(data) is data
 
 
-@pytest.mark.parametrize(("name", "known"), [("日本", "data"), ("a_b", "a_b"), ("x" * 99, "x" * 60)])
+@pytest.mark.parametrize(
+    ("name", "known"), [("日本", "data"), ("a_b", "a_b"), ("x" * 99, "x" * 60)]
+)
 def test_names_of_folders(folder: Path, name: str, known: str) -> None:
     assert load_dataset(folder.rename(folder.parent / name)).name == known
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from eyevsai_core.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("plugins/*/*.md")])
@@ -46,3 +51,35 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     linked = set(LINK.findall(index))
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+
+
+def spoken_commands() -> list[tuple[str, str]]:
+    """Return (page, command line) of every `eyevsai ...` that a page shows."""
+    found = []
+    for page in PAGES:
+        lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+        lines += re.findall(r"`(eyevsai [a-z][^`\n]*)`", page.read_text("utf-8"))
+        found += [(name_of(page), line) for line in lines if line.startswith("eyevsai ")]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), spoken_commands())
+def test_the_commands_that_documents_show_exist(page: str, line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    command: Any = typer.main.get_command(app)
+    while words and getattr(command, "list_commands", None) and not words[0].startswith("-"):
+        command = command.get_command(typer.Context(command), words.pop(0))
+        assert command is not None, f"{page}: {line}"
+    known = {spelling for option in command.params for spelling in option.opts} | {"--help"}
+    unknown = {word.split("=")[0] for word in words if word.startswith("-")} - known
+    assert not unknown, f"{page}: {line}"
+
+
+def test_the_page_of_commands_names_them_all() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    root: Any = typer.main.get_command(app)
+    for name in root.list_commands(None):
+        command = root.get_command(None, name)
+        below = command.list_commands(None) if hasattr(command, "list_commands") else [""]
+        for part in below:
+            assert f"`eyevsai {name} {part}".strip() in page, f"{name} {part}"

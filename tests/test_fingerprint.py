@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 from eyevsai_core import fingerprint
 from eyevsai_core.files import cache_home
 from eyevsai_core.fingerprint import hash_files, merkle_root
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from random import Random
 
 Leaves = st.lists(st.tuples(st.text(), st.text()), max_size=9)
 
@@ -32,14 +36,18 @@ def test_the_root_of_one_two_and_three_leaves_by_hand() -> None:
 
 
 @given(Leaves, st.randoms(use_true_random=False))
-def test_the_order_of_the_leaves_does_not_matter(leaves, random) -> None:
+def test_the_order_of_the_leaves_does_not_matter(
+    leaves: list[tuple[str, str]], random: Random
+) -> None:
     turned = list(leaves)
     random.shuffle(turned)
     assert merkle_root(turned) == merkle_root(leaves)
 
 
 @given(Leaves, st.tuples(st.text(), st.text()))
-def test_one_leaf_more_is_another_root(leaves, leaf) -> None:
+def test_one_leaf_more_is_another_root(
+    leaves: list[tuple[str, str]], leaf: tuple[str, str]
+) -> None:
     assert merkle_root([*leaves, leaf]) != merkle_root(leaves)
 
 
@@ -51,8 +59,8 @@ def test_no_leaves_have_a_root_and_texts_do_not_run_together() -> None:
 def test_hashes_are_those_of_the_bytes_in_order(tmp_path: Path) -> None:
     paths = [tmp_path / f"{i}.bin" for i in range(600)]  # more than two batches
     for i, path in enumerate(paths):
-        path.write_bytes(b"x" * i)
-    assert hash_files(paths) == [sha(b"x" * i) for i in range(600)]
+        path.write_bytes(b"x" * (i + 1))
+    assert hash_files(paths) == [sha(b"x" * (i + 1)) for i in range(600)]
     assert hash_files([], threads=1) == []
 
 
@@ -116,10 +124,17 @@ def test_an_unusable_cache_folder_costs_time_only(
     assert hash_files([path]) == [sha(b"one")]
 
 
-def test_an_unreadable_file_gets_a_mark_of_its_own(tmp_path: Path) -> None:
-    marks = hash_files([tmp_path / "gone.png", tmp_path / "lost.png", tmp_path])
-    assert len(set(marks)) == 3
-    assert marks == hash_files([tmp_path / "gone.png", tmp_path / "lost.png", tmp_path])
+def test_unreadable_and_empty_files_get_a_mark_of_their_own(tmp_path: Path) -> None:
+    names = ("a/cat/gone.png", "a/dog/gone.png", "a/cat/empty.png", "a/dog/empty.png", "a/cat")
+    for root in (tmp_path / "here", tmp_path / "there"):
+        for label in ("cat", "dog"):
+            (root / "a" / label).mkdir(parents=True)
+            (root / "a" / label / "empty.png").touch()
+    here, there = ([tmp_path / root / name for name in names] for root in ("here", "there"))
+    marks = hash_files(here)
+    assert len(set(marks)) == 5
+    assert sha(b"") not in marks
+    assert hash_files(there)[:4] == marks[:4]  # wherever the data set lies
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a name may be any bytes")

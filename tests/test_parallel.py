@@ -3,11 +3,15 @@ from __future__ import annotations
 import os
 import threading
 from itertools import count
+from typing import TYPE_CHECKING
 
 import pytest
 
 from eyevsai_core import parallel
 from eyevsai_core.parallel import core_count, map_ordered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_results_come_in_order() -> None:
@@ -23,16 +27,16 @@ def test_results_come_in_order() -> None:
 
 
 def test_items_are_taken_a_few_at_a_time() -> None:
-    taken = 0
+    taken: list[int] = []
 
-    def endless() -> object:
-        nonlocal taken
-        for taken in count(1):
-            yield taken
+    def endless() -> Iterator[int]:
+        for number in count(1):
+            taken.append(number)
+            yield number
 
     results = map_ordered(str, endless(), threads=2)
     assert next(results) == "1"
-    assert taken <= 2 * parallel._AHEAD + 1
+    assert len(taken) <= 2 * parallel._AHEAD + 1
     results.close()
 
 

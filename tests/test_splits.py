@@ -69,14 +69,24 @@ def test_equal_pictures_stay_on_one_side() -> None:
 class TestWithSplits:
     def test_what_is_missing_is_carved_from_train(self) -> None:
         data = with_splits(made(samples(cat=100, dog=100)), seed=0)
-        assert sizes(data.samples) == {"train": 130, "validation": 30, "calibration": 20, "test": 20}
+        assert sizes(data.samples) == {
+            "train": 130,
+            "validation": 30,
+            "calibration": 20,
+            "test": 20,
+        }
         assert all(all(labels.values()) for labels in data.counts().values())
 
     def test_what_is_there_stays(self) -> None:
         rows = samples(cat=100, dog=100) + samples(Split.TEST, cat=9, dog=9)
         data = with_splits(made(rows), seed=0)
         assert set(rows[200:]) == set(data.split("test"))
-        assert sizes(data.samples) == {"train": 150, "validation": 30, "calibration": 20, "test": 18}
+        assert sizes(data.samples) == {
+            "train": 150,
+            "validation": 30,
+            "calibration": 20,
+            "test": 18,
+        }
 
     def test_all_four_stay_as_they_are(self) -> None:
         rows = [row for split in Split for row in samples(split, cat=2, dog=2)]

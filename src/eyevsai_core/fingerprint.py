@@ -46,10 +46,12 @@ def merkle_root(leaves: Iterable[Sequence[str]]) -> str:
 
 
 def hash_files(paths: Sequence[Path], *, threads: int | None = None) -> list[str]:
-    """Return the hex SHA-256 of each file, in order; a hash of its name if it cannot be read.
+    """Return the hex SHA-256 of each file, in order.
 
+    A file that is empty or cannot be read gets a hash of its place, so that two of them do not
+    count as the same picture.
     Hashes are remembered by path, size and times of change, so that a large data set is read
-    once. Who needs the pictures themselves finds out that a file is unreadable, and says so.
+    once.
     """
     with ThreadPoolExecutor(threads or min(16, 2 * (os.cpu_count() or 1))) as pool:
         keys = _each(pool, _key, paths)
@@ -91,9 +93,13 @@ def _sha256(path: Path) -> str:
         with path.open("rb") as file:
             while chunk := file.read(_READ):
                 digest.update(chunk)
+            if file.tell():
+                return digest.hexdigest()
     except OSError:
-        return hashlib.sha256(b"unreadable " + os.fsencode(path.name)).hexdigest()
-    return digest.hexdigest()
+        pass  # not known here; whoever decodes the file says what is wrong with it
+    # Split, label and name: the same wherever the data set lies.
+    place = "/".join(path.parts[-3:])
+    return hashlib.sha256(b"unreadable " + os.fsencode(place)).hexdigest()
 
 
 def _connect() -> sqlite3.Connection:

@@ -9,6 +9,7 @@ from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError
 from eyevsai_core.family import TrainData
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.config import ShallowConfig
+from eyevsai_shallow.forest_graph import round_down
 from eyevsai_shallow.graph import classifier_graph
 from eyevsai_shallow.scores import estimator_scores, pair_scores
 from eyevsai_shallow.trainer import ShallowTrainer
@@ -203,3 +204,13 @@ def test_every_feature_can_stand_alone(tmp_path: Path) -> None:
         native = classifier.predict_scores(images)
         scale = max(1, np.abs(native).max())
         np.testing.assert_allclose(run_graph(classifier, images), native, atol=5e-5 * scale)
+
+
+def test_thresholds_are_rounded_down_to_float32() -> None:
+    dice = np.random.default_rng(0)
+    exact = dice.normal(size=10_000)
+    low = round_down(exact)
+    assert low.dtype == np.float32
+    assert (low <= exact).all()
+    assert (np.nextafter(low, np.float32(np.inf), dtype=np.float32) > exact).all()
+    np.testing.assert_array_equal(round_down(np.array([0.5, -2.0])), np.float32([0.5, -2.0]))

@@ -14,6 +14,7 @@ from eyevsai_core.cli.console import (
     seconds_text,
     show,
     table,
+    value_text,
 )
 from eyevsai_core.cli.help import indented
 
@@ -45,7 +46,7 @@ def show_card(card: ModelCard, folder: Path) -> None:
         indented(_metrics(card)),
         Text(),
         *_part("Made", _made(card)),
-        *_part("Options", {name: _plain(value) for name, value in card.config.items()}),
+        *_part("Options", {name: value_text(value) for name, value in card.config.items()}),
         *_part("Versions", card.versions),
         *_part("Files", _files(card, folder)),
         *_part("Use", {"for": card.intended_use, "limits": card.limits}),
@@ -84,7 +85,8 @@ def _interval(metric: Any) -> Text:
     if not isinstance(metric, dict):
         return Text()
     return Text.assemble(
-        (f"{metric['value']:.3f}", "bold"), (f"  {metric['low']:.3f} to {metric['high']:.3f}", "dim")
+        (f"{metric['value']:.3f}", "bold"),
+        (f"  {metric['low']:.3f} to {metric['high']:.3f}", "dim"),
     )
 
 
@@ -109,7 +111,3 @@ def _files(card: ModelCard, folder: Path) -> dict[str, Any]:
         size = bytes_text(path.stat().st_size) if path.is_file() else "missing"
         rows[printable(name)] = Text.assemble(f"{size:>9}  ", (f"SHA-256 {digest[:16]}", "dim"))
     return rows
-
-
-def _plain(value: object) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

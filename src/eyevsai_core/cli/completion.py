@@ -43,14 +43,17 @@ def complete_variants(incomplete: str) -> list[tuple[str, str]]:
 
 
 def complete_models(incomplete: str) -> list[tuple[str, str]]:
-    """Offer the registered models, and their aliases once a model's name is there."""
+    """Offer the registered models, with and without version or alias, and aliases alone."""
     from eyevsai_core.model_registry import ModelRegistry
 
     found: dict[str, str] = {}
     with suppress(EyevsaiError, OSError):
         for row in ModelRegistry().list_models():
             found[row.ref.series] = "the latest version"
-            found |= dict.fromkeys([f"{row.ref.series}@{name}" for name in row.aliases], str(row.ref))
+            found |= dict.fromkeys(
+                [f"{row.ref.series}@{name}" for name in row.aliases], str(row.ref)
+            )
+            found |= dict.fromkeys(row.aliases, "an alias")
             found[str(row.ref)] = row.card.created[:10] if row.card else "damaged"
     return _matching(incomplete, found.items())
 

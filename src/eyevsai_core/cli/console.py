@@ -43,6 +43,7 @@ __all__ = [
     "show",
     "status_text",
     "table",
+    "value_text",
 ]
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
@@ -128,15 +129,18 @@ def fail(error: EyevsaiError, *, as_json: bool) -> int:
     return code
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table in the house style; the columns named in `right` hold numbers."""
+def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -> Table:
+    """Return an empty table in the house style.
+
+    The columns named in `right` hold numbers; those in `whole` are not folded while others can be.
+    """
     made = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
-    numbers = set(right)
+    numbers, kept = set(right), set(whole)
     for name in columns:
         made.add_column(
             name,
             justify="right" if name in numbers else "left",
-            no_wrap=name in numbers,
+            no_wrap=name in numbers or name in kept,
             overflow="fold",
         )
     return made
@@ -195,6 +199,13 @@ def seconds_text(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def value_text(value: object) -> str:
+    """Return an option's value as a user writes it: ``none``, ``true``, ``0.5``, ``rbf``."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return printable(value)
 
 
 def bytes_text(size: float) -> str:

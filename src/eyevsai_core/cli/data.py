@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -15,6 +15,7 @@ from eyevsai_core.cli.progress import Bars
 
 if TYPE_CHECKING:
     from eyevsai_core.dataset import Dataset
+    from eyevsai_core.dataset_check import DatasetCheck
 
 app = typer.Typer(
     cls=Group,
@@ -45,9 +46,9 @@ def list_data(*, as_json: Json = False) -> None:
         names = ("name", "summary", "classes", "pictures", "licence", "attribution", "source")
         print_json({"datasets": [{name: getattr(i, name) for name in names} for i in infos]})
         return
-    rows = table("name", "pictures", "classes", "licence", "", right=("pictures", "classes"))
+    rows = table("name", "pictures", "classes", "licence", "", right=("pictures", "classes"), whole=("name",))
     for i in infos:
-        name = Text(i.name, "bold cyan", no_wrap=True)
+        name = Text(i.name, "bold cyan")
         rows.add_row(name, str(i.pictures), str(len(i.classes)), i.licence, i.summary)
     show(rows)
     say(("\nA folder of <label>/<picture>, a .csv or a .jsonl is a data set too.", "dim"))
@@ -84,7 +85,7 @@ def check_data(source: Source, *, seed: Seed = 0, as_json: Json = False) -> None
     if as_json:
         print_json(found.to_dict())
     else:
-        _show_check(source, found)
+        _show_check(found)
     if not found.ok:
         raise typer.Exit(EXIT_ERROR)
 
@@ -110,8 +111,21 @@ def _show(dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
     show(Text(printable(dataset.name), "bold"), indented(about), Text(), indented(rows))
 
 
-def _show_check(source: str, found: Any) -> None:
-    if found.ok:
-        say(("✓ ", "green"), f"{printable(source)} is fit to learn from")
+def _show_check(found: DatasetCheck) -> None:
+    sizes = zip(found.widths, found.heights, strict=True)
+    small, middle, large = (f"{width} x {height}" for width, height in sizes)
+    pictures = {split: sum(labels.values()) for split, labels in found.counts.items()}
+    about = {
+        "pictures": ", ".join(f"{n} {split}" for split, n in pictures.items()),
+        "sizes": f"{small} to {large}, median {middle}",
+        "formats": ", ".join(f"{name} {n}" for name, n in found.formats.items()),
+        "colours": ", ".join(f"{name} {n}" for name, n in found.modes.items()),
+        "fingerprint": found.fingerprint,
+    }
+    show(Text(printable(found.name), "bold"), indented(facts(about)))
     for problem in found.problems:
         say(("✗ ", "red"), printable(problem))
+    for hint in found.notes:
+        say(("! ", "yellow"), printable(hint))
+    if found.ok:
+        say(("✓ ", "green"), "fit to learn from")

@@ -27,10 +27,12 @@ def doctor_command(*, as_json: Json = False) -> None:
         plain = [{"check": f.check, "state": f.state, "text": f.text} for f in findings]
         print_json({"ok": not states["fail"], "findings": plain})
     else:
-        rows = table("", "", "")
+        rows = table("", "check", "", whole=("check",))
         rows.show_header = False
         for found in findings:
-            rows.add_row(Text(*_SIGNS[found.state]), Text(found.check, no_wrap=True), printable(found.text))
+            rows.add_row(
+                Text(*_SIGNS[found.state]), Text(found.check), printable(found.text)
+            )
         show(rows)
         say()
         say(_verdict(states))

@@ -22,6 +22,7 @@ from eyevsai_core.cli.console import (
     printable,
 )
 from eyevsai_core.cli.help import Group, foot, head, parameter_sections, section, write_page
+from eyevsai_core.cli.shell import asked_by_shell, set_up_completion
 from eyevsai_core.errors import EyevsaiError, did_you_mean
 
 if TYPE_CHECKING:
@@ -100,14 +101,16 @@ class _Commands(Group):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the program: an error becomes one line and an exit code, a bug keeps its trace."""
         words = list(sys.argv[1:] if args is None else args)
-        standalone = options.pop("standalone_mode", True)
+        standalone = options.get("standalone_mode", True)
+        options["standalone_mode"] = False
         as_json = "--json" in words
         for stream in (sys.stdout, sys.stderr):
             # A file's name need not be valid text; it must be shown, not end the program.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            code = super().main(words, *rest, standalone_mode=False, **options)
+            asked_by_shell()
+            code = super().main(words, *rest, **options)
             code = code if isinstance(code, int) else EXIT_OK
             sys.stdout.flush()
         except EyevsaiError as error:
@@ -159,8 +162,6 @@ def root(
     if version:
         sys.stdout.write(f"eyevsai {eyevsai_core.__version__}\n")
     elif install_completion or show_completion:
-        from eyevsai_core.cli.shell import set_up_completion
-
         set_up_completion(install=install_completion)
     elif ctx.invoked_subcommand is None:
         sys.stdout.write(ctx.get_help() + "\n")

@@ -36,6 +36,7 @@ app = typer.Typer(
     epilog="eyevsai models list\neyevsai models alias shallow/svm_hog_lbp/doodles@3 production",
 )
 
+_WHOLE = ("model", "95 % interval", "made")
 Reference = Annotated[
     str,
     typer.Argument(
@@ -59,13 +60,15 @@ def list_models(*, registry: Registry = None, as_json: Json = False) -> None:
         say(("no models in ", "dim"), str(models.root))
         say(("make one:  ", "dim"), "eyevsai train shallow --data doodles")
         return
-    made = table("model", "accuracy", "95 % interval", "made", "aliases", right=("accuracy",))
+    made = table("model", "accuracy", "95 % interval", "made", "aliases", right=("accuracy",), whole=_WHOLE)
     for row in rows:
-        made.add_row(Text(str(row.ref), "cyan", no_wrap=True), *_cells(row))
+        made.add_row(Text(str(row.ref), "cyan"), *_cells(row))
     show(made)
 
 
-@app.command("show", cls=Command, epilog="eyevsai models show production\neyevsai models show shallow --json")
+@app.command(
+    "show", cls=Command, epilog="eyevsai models show production\neyevsai models show shallow --json"
+)
 def show_model(model: Reference, *, registry: Registry = None, as_json: Json = False) -> None:
     """Show the card of a model: data, classes, options, metrics, versions, files."""
     from eyevsai_core.cli.cards import show_card
@@ -79,7 +82,9 @@ def show_model(model: Reference, *, registry: Registry = None, as_json: Json = F
         show_card(card, models.path(ref))
 
 
-@app.command("verify", cls=Command, epilog="eyevsai models verify\neyevsai models verify production")
+@app.command(
+    "verify", cls=Command, epilog="eyevsai models verify\neyevsai models verify production"
+)
 def verify_models(
     model: Annotated[
         str | None,
@@ -229,10 +234,10 @@ def _cells(row: ModelRow) -> list[str | Text]:
         return ["", status_text("damaged"), "", printable(row.problem)]
     if not accuracy:
         return ["", "", row.card.created[:10], ", ".join(row.aliases)]
-    interval = f"{accuracy['low']:.1%} to {accuracy['high']:.1%}"
+    interval = f"{100 * accuracy['low']:.1f} to {accuracy['high']:.1%}"
     return [
         Text(f"{accuracy['value']:.1%}", "bold"),
-        Text(interval, "dim", no_wrap=True),
-        Text(row.card.created[:16].replace("T", " "), no_wrap=True),
+        Text(interval, "dim"),
+        row.card.created[:10],
         ", ".join(row.aliases),
     ]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, Task, TaskID
 
 __all__ = ["Bars"]
 
@@ -113,15 +113,19 @@ class Bars:
 
 
 def _progress() -> Progress:
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     from eyevsai_core.cli.console import err
+
+    class Clock(TimeRemainingColumn):
+        """The time left; where nobody can know it, the time that has passed."""
+
+        def render(self, task: Task) -> Text:
+            if task.total is None and task.elapsed is not None:
+                minutes, seconds = divmod(int(task.elapsed), 60)
+                return Text(f"{minutes:02}:{seconds:02}", style="progress.elapsed")
+            return super().render(task)
 
     return Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
@@ -129,7 +133,7 @@ def _progress() -> Progress:
         BarColumn(bar_width=24, complete_style="cyan", finished_style="green"),
         TextColumn("{task.fields[count]}", justify="right"),
         TextColumn("{task.fields[rate]}", style="dim"),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        Clock(compact=True, elapsed_when_finished=True),
         TextColumn("{task.fields[note]}", style="dim"),
         console=err(),
         refresh_per_second=_REDRAWS,

@@ -8,7 +8,16 @@ import typer
 from rich.text import Text
 
 from eyevsai_core.cli.completion import complete_runs
-from eyevsai_core.cli.console import facts, print_json, printable, say, show, status_text, table
+from eyevsai_core.cli.console import (
+    facts,
+    print_json,
+    printable,
+    say,
+    show,
+    status_text,
+    table,
+    value_text,
+)
 from eyevsai_core.cli.help import Command, Group, indented
 from eyevsai_core.cli.options import Json
 from eyevsai_core.errors import RunError
@@ -21,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     help="Look at training runs: what was asked, how it went, how it ended.",
-    epilog="eyevsai runs list\neyevsai runs show last\neyevsai train --resume",
+    epilog="eyevsai runs list\neyevsai runs show\neyevsai train --resume",
 )
 
 _RESUMABLE = ("failed", "killed")
@@ -46,35 +55,38 @@ def list_all(
     if not runs:
         say(("no runs yet; begin one:  ", "dim"), "eyevsai train shallow --data doodles")
         return
-    rows = table("run", "state", "result")
+    rows = table("run", "state", "result", whole=("run", "state"))
     infos = [(run, _info(run)) for run in runs]
     for run, info in infos:
         result = info.get("ref") if info["state"] == "ok" else info.get("reason")
         rows.add_row(
-            Text(run.id, "cyan", no_wrap=True), status_text(info["state"]), printable(result or "")
+            Text(run.id, "cyan"), status_text(info["state"]), printable(result or "")
         )
     show(rows)
     if any(info["state"] in _RESUMABLE for _, info in infos):
         say(("\ngo on with one:  ", "dim"), "eyevsai train --resume RUN")
 
 
-@app.command("show", cls=Command, epilog="eyevsai runs show last")
+@app.command("show", cls=Command, epilog="eyevsai runs show")
 def show_run(
     name: Annotated[
         str,
         typer.Argument(
             metavar="RUN",
-            help="a run's name or folder; last: the newest that is not finished",
+            help="a run's name or folder (default: the newest)",
             autocompletion=complete_runs,
         ),
-    ] = "last",
+    ] = "",
     *,
     as_json: Json = False,
 ) -> None:
     """Show a run: what was asked, how it stands, what it reported."""
-    from eyevsai_core.run import find_run
+    from eyevsai_core.run import find_run, list_runs
 
-    run = find_run(name)
+    runs = list_runs()
+    if not name and not runs:
+        raise RunError("there is no run yet; begin one: eyevsai train shallow --data doodles")
+    run = find_run(name) if name else runs[-1]
     info, asked, history = _info(run), run.config, run.history()
     if as_json:
         plain = {"run": run.id, **info, "folder": run.folder}
@@ -86,7 +98,7 @@ def show_run(
         Text.assemble((run.id, "bold"), "  ", status_text(str(info["state"]))),
         indented(facts({**state, "folder": run.folder, "command": asked.get("command", "")})),
         Text("\nOptions", "bold"),
-        indented(facts({key: str(value) for key, value in options.items()})),
+        indented(facts({key: value_text(value) for key, value in options.items()})),
         *_history(history),
     )
     if info["state"] in _RESUMABLE:

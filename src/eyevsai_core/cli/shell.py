@@ -1,35 +1,50 @@
-"""Completion in the shell: putting the script where the shell finds it, or printing it."""
+"""Completion in the shell: Typer knows the shells, and is asked as any program would ask it."""
 
 from __future__ import annotations
 
-import sys
+import os
+from typing import Any
 
-from typer import completion
+import typer
 
-from eyevsai_core.cli.console import say
 from eyevsai_core.errors import OutputError
 
-__all__ = ["set_up_completion"]
+__all__ = ["asked_by_shell", "set_up_completion"]
 
-_NAME, _VARIABLE = "eyevsai", "_EYEVSAI_COMPLETE"
+_VARIABLE = "_EYEVSAI_COMPLETE"
+
+
+def asked_by_shell() -> bool:
+    """Say whether a shell asks for completions; if so, let Typer get ready to answer it."""
+    if _VARIABLE not in os.environ:
+        return False
+    _helper()
+    return True
 
 
 def set_up_completion(*, install: bool) -> None:
-    """Install the completion script for the shell that this runs in, or print it.
+    """Install the completion script of the shell that this runs in, or print it, and end.
 
     Raises `OutputError` when a file of the shell cannot be written.
     """
-    if not install:
-        shell = completion._get_shell_name() or "bash"  # noqa: SLF001  Typer offers no other way
-        script = completion.get_completion_script(
-            prog_name=_NAME, complete_var=_VARIABLE, shell=shell
-        )
-        sys.stdout.write(script + "\n")
-        return
+    flag = "--install-completion" if install else "--show-completion"
     try:
-        shell, path = completion.install(prog_name=_NAME, complete_var=_VARIABLE)
+        _helper().main([flag], prog_name="eyevsai")
     except OSError as error:
         raise OutputError(
             f"cannot write the completion script: {error}; print it with --show-completion"
         ) from error
-    say(f"completion for {shell} is in {path}; it works in every shell that you open from now on")
+
+
+def _helper() -> Any:
+    """Return an application that has Typer's own completion flags.
+
+    Ours has not: with them every start, ``--help`` included, would load pydantic.
+    """
+    helper = typer.Typer(add_completion=True, rich_markup_mode=None)
+
+    @helper.command()
+    def nothing() -> None:
+        """Stand for the program."""
+
+    return typer.main.get_command(helper)

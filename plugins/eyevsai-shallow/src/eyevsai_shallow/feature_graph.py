@@ -39,15 +39,15 @@ def feature_nodes(
     planes = _planes(w, input_name, geometry)
     small = _halved(w, planes) if geometry.halved else planes
     blocks: list[str] = []
-    small_grey = _grey(w, small) if config.hog or config.texture else ""
+    grey = _grey(w, planes) if config.lbp or (config.texture and not geometry.halved) else ""
     if config.hog:
-        blocks += _hog(w, config, small_grey, geometry.small)
+        blocks += _hog(w, config, small if config.hog_colour else _grey(w, small), geometry.small)
     if config.lbp:
-        shared = small_grey and not geometry.halved
-        blocks += _lbp(w, config, small_grey if shared else _grey(w, planes), geometry.side)
+        blocks += _lbp(w, config, grey, geometry.side)
     if config.colour:
         blocks += _colour(w, config, small, geometry.small)
     if config.texture:
+        small_grey = _grey(w, small) if geometry.halved else grey
         blocks.append(texture_nodes(w, small_grey, geometry.small))
     w.add("Concat", *blocks, output=output_name, axis=1)
     return w.nodes, w.initializers
@@ -73,9 +73,9 @@ def _grey(w: Weave, planes: str) -> str:
     return w.add("Floor", w.add("Mul", total, w.floats(2.0**-16)))
 
 
-def _hog(w: Weave, config: FeatureConfig, grey: str, side: int) -> list[str]:
+def _hog(w: Weave, config: FeatureConfig, planes: str, side: int) -> list[str]:
     fine = max(config.hog_cells)
-    histograms = histogram_nodes(w, grey, side, fine)
+    histograms = histogram_nodes(w, planes, 3 if config.hog_colour else 1, side, fine)
     return [
         hog_nodes(
             w,

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from eyevsai_core.errors import ExportError
 from eyevsai_shallow.feature_graph import feature_nodes
+from eyevsai_shallow.forest_graph import forest_node
 from eyevsai_shallow.scores import SMOOTHING, pair_matrices
 
 if TYPE_CHECKING:
@@ -160,23 +161,12 @@ def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[np
 
 
 def _forest(build: _Builder, estimator: Any, value: str, steps: dict[str, Any]) -> None:
-    from skl2onnx import to_onnx  # noqa: PLC0415  1.4 s that only forests need
-
     if {"scale", "pca"} & set(steps):
         raise ExportError(
             "a forest must see its features as they are: in float32 a scaled value can fall on "
             "the other side of a threshold"
         )
-    n = estimator.n_features_in_
-    converted = to_onnx(
-        estimator,
-        np.zeros((1, n), np.float32),
-        target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET},
-        options={id(estimator): {"zipmap": False}},
-    )
-    graph = onnx.compose.add_prefix(converted, "forest/").graph
-    build.add("Identity", value, output=graph.input[0].name)
-    build.nodes += list(graph.node)
-    build.initializers += list(graph.initializer)
-    votes = graph.output[1].name
+    build.nodes.append(forest_node(estimator, value, "votes"))
+    columns = build.hold(np.arange(len(estimator.classes_)), np.int64)
+    votes = build.add("Gather", "votes", columns, axis=1)
     build.add("Log", build.add("Add", votes, build.hold(SMOOTHING)), output="scores")

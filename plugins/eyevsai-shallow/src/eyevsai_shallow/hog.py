@@ -62,22 +62,41 @@ def gradient_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     return bins.ravel().astype(np.uint8), length.ravel().astype(np.float32)
 
 
-def cell_histograms(grey: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.float64]:
-    """Return summed gradient lengths, float64 (n, 18, cells, cells), of uint8 (n, side, side).
+def cell_histograms(planes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.float64]:
+    """Return summed gradient lengths, float64 (n, 18, cells, cells), of uint8 (k, n, side, side).
 
-    `cells` divides the side. Differences across the border count as zero.
+    `cells` divides the side. Of k planes, each pixel's longest gradient counts, the first of
+    equally long ones. Differences across the border count as zero.
     """
-    n, side, _ = grey.shape
+    _, n, side, _ = planes.shape
     bins, lengths = _flat_tables(cells)
-    pixels = grey.astype(np.int32)
-    index = np.full(grey.shape, 255 * REACH + 255, np.int32)
-    index[:, :, 1:-1] += pixels[:, :, 2:] - pixels[:, :, :-2]
-    pixels *= REACH
-    index[:, 1:-1] += pixels[:, 2:] - pixels[:, :-2]
+    index = _gradient_index(planes)
     place = bins.take(index)
     place += _cell_index(n, side, cells)
     total = np.bincount(place.ravel(), lengths.take(index.ravel()), n * BINS * cells * cells)
     return total.reshape(n, BINS, cells, cells)
+
+
+def _gradient_index(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """Return each pixel's place in `gradient_tables`, int32 (n, h, w)."""
+    pixels = planes.astype(np.int16)
+    gx, gy = np.zeros((2, *planes.shape), np.int16)
+    np.subtract(pixels[..., 2:], pixels[..., :-2], out=gx[..., 1:-1])
+    np.subtract(pixels[..., 2:, :], pixels[..., :-2, :], out=gy[..., 1:-1, :])
+    best_x, best_y = gx[0], gy[0]
+    if len(planes) > 1:
+        squares = np.multiply(gx, gx, dtype=np.int32)
+        squares += np.multiply(gy, gy, dtype=np.int32)
+        longest = squares[0]
+        for x, y, square in zip(gx[1:], gy[1:], squares[1:], strict=True):
+            longer = square > longest
+            np.copyto(best_x, x, where=longer)
+            np.copyto(best_y, y, where=longer)
+            np.maximum(longest, square, out=longest)
+    index = best_y * np.int32(REACH)
+    index += best_x
+    index += np.int32(255 * REACH + 255)
+    return index
 
 
 @lru_cache(maxsize=8)

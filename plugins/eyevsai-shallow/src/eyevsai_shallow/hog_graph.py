@@ -14,16 +14,10 @@ if TYPE_CHECKING:
 __all__ = ["hog_nodes", "histogram_nodes"]
 
 
-def histogram_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
-    """Weave `cell_histograms`: float32 (n, 1, side, side) -> float64 (n, 18, cells, cells)."""
+def histogram_nodes(w: Weave, planes: str, channels: int, side: int, cells: int) -> str:
+    """Weave `cell_histograms`: float32 (n, channels, side, side) -> float64 (n, 18, cells, cells)."""
     bins, lengths = gradient_tables()
-    # A mirrored border makes the difference across it zero, as the array code has it.
-    padded = w.add("Pad", grey, w.ints([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect")
-    kernel = np.zeros((1, 1, 3, 3))
-    kernel[0, 0, 1] = -1, 0, 1
-    kernel[0, 0, :, 1] = -REACH, 0, REACH
-    middle = w.floats([255 * REACH + 255])
-    index = w.cast(w.add("Conv", padded, w.floats(kernel), middle), np.int32)
+    index = w.cast(_gradient_index(w, planes, channels), np.int32)
     flat = w.reshape(index, 0, side * side)
     row = np.arange(side) // (side // cells)
     cell = (row[:, None] * cells + row).reshape(1, -1)
@@ -33,6 +27,30 @@ def histogram_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
     place = w.add("Add", w.add("Mul", orientation, w.ints(area)), w.ints(cell))
     length = w.cast(w.add("Gather", w.floats(lengths), flat), np.float64)
     return w.reshape(w.scatter_sum(place, length, BINS * area), 0, BINS, cells, cells)
+
+
+def _gradient_index(w: Weave, planes: str, channels: int) -> str:
+    """Weave `_gradient_index` of `hog`: float32 (n, 1, side, side), whole numbers."""
+    # A mirrored border makes the difference across it zero, as the array code has it.
+    padded = w.add("Pad", planes, w.ints([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect")
+    kernel = np.zeros((2, 1, 3, 3))
+    kernel[0, 0, 1] = -1, 0, 1
+    kernel[1, 0, :, 1] = -1, 0, 1
+    both = w.add("Conv", padded, w.floats(np.tile(kernel, (channels, 1, 1, 1))), group=channels)
+    parts = w.split(both, 2 * channels, axis=1)
+    best_x, best_y = parts[:2]
+    longest = _square(w, best_x, best_y) if channels > 1 else ""
+    for x, y in zip(parts[2::2], parts[3::2], strict=True):
+        square = _square(w, x, y)
+        longer = w.add("Greater", square, longest)
+        best_x, best_y = w.add("Where", longer, x, best_x), w.add("Where", longer, y, best_y)
+        longest = w.add("Max", square, longest)
+    rows = w.add("Mul", best_y, w.floats(float(REACH)))
+    return w.add("Add", w.add("Add", rows, best_x), w.floats(float(255 * REACH + 255)))
+
+
+def _square(w: Weave, x: str, y: str) -> str:
+    return w.add("Add", w.add("Mul", x, x), w.add("Mul", y, y))
 
 
 def hog_nodes(w: Weave, histograms: str, *, fine: int, cells: int, area: int, signed: bool) -> str:

@@ -82,6 +82,6 @@ def eyevsai_model_families() -> list[ModelFamily]:
             load_classifier=load_classifier,
             to_graph=to_graph,
             requirements=("eyevsai-shallow",),
-            modules=("sklearn", "skl2onnx", "skops"),
+            modules=("sklearn", "skops"),
         )
     ]
