@@ -115,3 +115,13 @@ class TestWithSplits:
         rows = samples(cat=30, dog=30) + samples(Split.TEST, cat=3, bird=3)
         with pytest.raises(DatasetError, match="needs a picture in train, but 'bird' has none"):
             with_splits(made(rows), seed=0)
+
+
+def test_of_a_large_train_split_no_more_is_set_aside_than_is_of_use() -> None:
+    samples = [
+        Sample(Path(f"{i}.png"), "ab"[i % 2], Split.TRAIN if i < 60_000 else Split.TEST, f"{i:064x}")
+        for i in range(60_010)
+    ]
+    whole = with_splits(Dataset("large", Path(), ("a", "b"), tuple(samples)), seed=0)
+    sizes = {split: sum(n.values()) for split, n in whole.counts().items()}
+    assert sizes == {"train": 52_500, "validation": 5_000, "calibration": 2_500, "test": 10}

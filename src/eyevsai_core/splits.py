@@ -17,6 +17,8 @@ __all__ = ["split_samples", "with_splits"]
 
 _WITHOUT_SPLITS = {Split.VALIDATION: 0.2, Split.TEST: 0.1}
 _MISSING = {Split.TEST: 0.1, Split.VALIDATION: 0.15, Split.CALIBRATION: 0.1}
+# More pictures teach a choice between a few options, or a handful of parameters, nothing more.
+_ENOUGH = {Split.TEST: 10_000, Split.VALIDATION: 5_000, Split.CALIBRATION: 2_500}
 
 
 def split_samples(samples: Iterable[Sample], *, seed: int) -> list[Sample]:
@@ -27,8 +29,8 @@ def split_samples(samples: Iterable[Sample], *, seed: int) -> list[Sample]:
 def with_splits(dataset: Dataset, *, seed: int) -> Dataset:
     """Return the data set with all four splits.
 
-    Those that are missing are carved from train, stratified: 10 % test, 15 % validation, 10 %
-    calibration. Equal pictures stay on one side, so that carving makes no leak. Raises
+    Those that are missing are carved from train, stratified: 10 % test (at most 10 000), 15 %
+    validation (at most 5 000), 10 % calibration (at most 2 500). Equal pictures stay on one side, so that carving makes no leak. Raises
     `DatasetError` when train has too few pictures.
     """
     there = {sample.split for sample in dataset.samples}
@@ -36,8 +38,12 @@ def with_splits(dataset: Dataset, *, seed: int) -> Dataset:
         raise DatasetError(
             f"data set {dataset.name!r} has no train split; it has {', '.join(sorted(there))}"
         )
-    shares = {split: share for split, share in _MISSING.items() if split not in there}
     train = [s for s in dataset.samples if s.split == Split.TRAIN]
+    shares = {
+        split: min(share, _ENOUGH[split] / max(len(train), 1))
+        for split, share in _MISSING.items()
+        if split not in there
+    }
     rest = [s for s in dataset.samples if s.split != Split.TRAIN]
     carved = _carve(train, shares, seed=seed)
     missing = set(Split) - {s.split for s in carved} - {s.split for s in rest}

@@ -137,9 +137,9 @@ def train_command(
         values |= {} if seed is None else {"seed": seed}
     if resume is None and not data:
         raise ConfigError(f"say on what to train, such as: eyevsai train {model} --data doodles")
+    run = None if resume is None else _run_to_resume(resume, model, data, values)
     with Bars("open") as bars, _told_how_to_go_on():
-        if resume is not None:
-            run = _run_to_resume(resume, model, data, values)
+        if run:
             trained = resume_training(run, progress=bars)
         else:
             trained = train_model(
@@ -201,7 +201,7 @@ def _run_to_resume(name: str, model: str, data: str, values: dict[str, Any]) -> 
     wrong = [f"--{key} {value}" for key, value in values.items() if options.get(key) != value]
     if model and asked.get("model") != model:
         wrong.insert(0, model)
-    if data and asked.get("data") != data:
+    if data and asked.get("data") not in (data, str(Path(data).expanduser().absolute())):
         wrong.append(f"--data {data}")
     if wrong:
         raise ConfigError(

@@ -49,7 +49,7 @@ class ShallowConfig(TrainConfig):
     )
     gamma: float | None = option(
         None,
-        help="width of the rbf and poly kernels, times the features' inverse variance; none: chosen",
+        help="width of the rbf and poly kernels, in units of 1 / (2 x total variance); none: chosen",
         low=1e-3,
         high=1e3,
     )
@@ -78,15 +78,16 @@ class ShallowConfig(TrainConfig):
         high=100000,
     )
     pca_components: int | None = option(
-        200,
-        help="principal components that svm and lr see; none: all features",
-        low=1,
+        None,
+        help="principal components that svm and lr see; 0: all features; none: 400, or 200 above "
+        "20 000 pictures",
+        low=0,
         high=4096,
         search=Search(low=50, high=200),
     )
     whiten: bool = option(False, help="give every principal component the same variance")
     flip: bool | None = option(
-        None, help="learn from mirrored pictures too; none: chosen on the validation split"
+        None, help="learn from mirrored pictures too; none: chosen, up to 20 000 pictures"
     )
     class_weight: str = option(
         "none", help="balanced: rare classes count more", choices=("none", "balanced")

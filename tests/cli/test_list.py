@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_families_variants_states_and_examples(eyevsai: Callable) -> None:
+    said = eyevsai("list")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert "mean  Ready  numpy, eyevsai-core 1" in lines
+    assert "  mean/plain  (default)" in lines
+    assert "    $ eyevsai train mean/plain --data doodles" in lines
+    assert "deep-v1  Missing  eyevsai-deep-v1  pip install eyevsai-deep-v1" in lines
+    assert "  $ eyevsai install deep-v1" in lines
+    assert any(line.startswith("odd  Broken") for line in lines)
+    assert "  ImportError: no [bold]engine[/]; update or uninstall odd-package" in lines
+    assert not [line for line in lines if line.endswith(" ")]
+
+
+def test_as_json(eyevsai: Callable, mean_family: object) -> None:
+    families = {row["name"]: row for row in eyevsai("list", "--json").json["families"]}
+    assert {name: row["status"] for name, row in families.items()} == {
+        "deep-v1": "missing",
+        "mean": "ready",
+        "odd": "broken",
+    }
+    (variant, *_) = families["mean"]["variants"]
+    assert variant["name"] == "mean/plain"
+    assert variant["example"] == "eyevsai train mean/plain --data doodles"
+    assert set(variant) == {"name", "summary", "plain", "example"}
+    assert families["deep-v1"]["install"] == "pip install eyevsai-deep-v1"
