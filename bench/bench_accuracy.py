@@ -81,9 +81,8 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(COLUMN))
     wanted = parser.parse_args()
     source = Path(os.environ["EYEVSAI_TEST_DATA"])
-    print(
-        f"{'data set':16} {'model':12} {'n':>6} {'accuracy':22} {'reference':>9} {'errors':>7} {'time':>7}"
-    )
+    head = ("data set", "model", "n", "accuracy", "reference", "errors", "time")
+    print("{:16} {:12} {:>6} {:22} {:>9} {:>7} {:>7}".format(*head))
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["EYEVSAI_HOME"] = f"{temporary}/home"
         os.environ["EYEVSAI_CACHE"] = f"{temporary}/cache"

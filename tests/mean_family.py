@@ -65,7 +65,12 @@ class MeanTrainer:
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    def fit(self, train: TrainData, validation: TrainData, context: FitContext) -> MeanClassifier:
+    def fit(
+        self,
+        train: TrainData,
+        validation: TrainData,  # noqa: ARG002  the protocol's
+        context: FitContext,
+    ) -> MeanClassifier:
         pixels = train.images.reshape(len(train.images), -1) / np.float32(255)
         for step in range(1, STEPS + 1):
             done = context.directory / f"epoch-{step}"

@@ -16,7 +16,6 @@ from PIL import Image
 
 from eyevsai_core import families
 from eyevsai_core.catalog import load_dataset
-from eyevsai_core.classifier import load_model
 from eyevsai_core.config import TrainConfig
 from eyevsai_core.errors import (
     ConfigError,
@@ -27,6 +26,7 @@ from eyevsai_core.errors import (
     UnknownFamilyError,
 )
 from eyevsai_core.families import FamilyInfo
+from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
 from eyevsai_core.run import RunState, find_run, list_runs
 from eyevsai_core.testing import tiny_dataset, tiny_pictures
@@ -204,7 +204,7 @@ def test_a_full_disk_while_saving_registers_nothing(
     family = families.list_families()[0].family
     assert family
 
-    def full(self: Any, directory: Path) -> None:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     classifier = sys.modules["mean_family"].MeanClassifier

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from eyevsai_core.card import ModelCard
     from eyevsai_core.card import ModelCard as ModelMetadata
     from eyevsai_core.catalog import list_datasets, load_dataset
-    from eyevsai_core.classifier import OnnxClassifier, load_model
+    from eyevsai_core.classifier import OnnxClassifier
     from eyevsai_core.config import TrainConfig
     from eyevsai_core.dataset import Dataset, Sample, Split
     from eyevsai_core.errors import EyevsaiError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eyevsai_core.family import Classifier, ModelFamily, Trainer, Variant
     from eyevsai_core.hookspecs import hookimpl
     from eyevsai_core.images import decode_image
+    from eyevsai_core.loading import load_model
     from eyevsai_core.model_registry import ModelRegistry
     from eyevsai_core.pixels import PixelCache
     from eyevsai_core.prediction import Prediction
@@ -67,7 +68,7 @@ _HOMES = {
     "list_families": "families",
     "list_datasets": "catalog",
     "load_dataset": "catalog",
-    "load_model": "classifier",
+    "load_model": "loading",
     "render_report": "report",
     "resize_image": "resize",
     "train_model": "training",

@@ -157,36 +157,42 @@ def _check_graph(graph: onnx.GraphProto, *, known: set[str], depth: int, budget:
         raise _corrupt(f"its graphs are nested deeper than {_MAX_DEPTH}")
     if graph.sparse_initializer:
         raise _corrupt("it has sparse initializers")
-    for tensor in graph.initializer:
-        _check_tensor(tensor)
-    names = known | {t.name for t in graph.initializer} | {i.name for i in graph.input}
     budget[0] -= len(graph.node)
     if budget[0] < 0:
         raise _corrupt(f"it has more than {_MAX_NODES} nodes")
+    for tensor in graph.initializer:
+        _check_tensor(tensor)
+    names = known | {t.name for t in graph.initializer} | {i.name for i in graph.input}
     for node in graph.node:
         _check_node(node)
-        for name in node.input:
-            if name and name not in names:
-                raise _corrupt(
-                    f"node {node.op_type} reads {name[:80]!r} before anything has written it: "
-                    "the graph has a cycle, a gap or a wrong order"
-                )
+        _check_reads(node, names)
         for child in _children(node):
             _check_graph(child, known=names, depth=depth + 1, budget=budget)
-        for name in node.output:
-            if name and name in names:
-                raise _corrupt(f"{name[:80]!r} is written twice")
-            names.add(name)
+        written = [name for name in node.output if name]
+        twice = names.intersection(written)
+        if twice:
+            raise _corrupt(f"{min(twice)[:80]!r} is written twice")
+        names.update(written)
     for output in graph.output:
         if output.name not in names:
             raise _corrupt(f"nothing writes its output {output.name[:80]!r}")
+
+
+def _check_reads(node: onnx.NodeProto, names: set[str]) -> None:
+    for name in node.input:
+        if name and name not in names:
+            raise _corrupt(
+                f"node {node.op_type[:80]} reads {name[:80]!r} before anything has written it: "
+                "the graph has a cycle, a gap or a wrong order"
+            )
 
 
 def _check_node(node: onnx.NodeProto) -> None:
     domain = "" if node.domain == "ai.onnx" else node.domain
     if node.op_type not in _OPERATORS.get(domain, frozenset()):
         raise _corrupt(
-            f"operator {(domain or 'ai.onnx')[:80]}.{node.op_type[:80]} is not on the list of allowed ones"
+            f"operator {(domain or 'ai.onnx')[:80]}.{node.op_type[:80]} is not on the list of "
+            "allowed ones"
         )
     for attribute in node.attribute:
         if attribute.HasField("t"):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from eyevsai_core.calibration import fit_calibration
 from eyevsai_core.card import ModelCard
-from eyevsai_core.classifier import OnnxClassifier, load_model
+from eyevsai_core.classifier import OnnxClassifier
 from eyevsai_core.dataset import Dataset, Split
 from eyevsai_core.errors import DatasetError
 from eyevsai_core.evaluation import Evaluation, evaluate_model
@@ -26,6 +26,7 @@ from eyevsai_core.families import family_versions, parse_model_name
 from eyevsai_core.family import TrainData
 from eyevsai_core.files import check_writable, staging_directory
 from eyevsai_core.graph import build_artefact, with_metadata
+from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
 from eyevsai_core.parity import check_parity
 from eyevsai_core.pixels import PixelCache, auto_image_size
@@ -113,9 +114,8 @@ class Attempt:
         check_writable(self.registry.root)
         if request.out:
             check_writable(Path(request.out))
-        options = dict(request.options)
-        if options["image_size"] is None:
-            options["image_size"] = auto_image_size(self.dataset)
+        self.image_size = request.options["image_size"] or auto_image_size(self.dataset)
+        options = {**request.options, "image_size": self.image_size}
         self.config = self.family.config.from_dict(options)
         run.remember("fingerprint", self.dataset.fingerprint)
 
@@ -160,7 +160,7 @@ class Attempt:
         """Every picture, decoded once, at the size that the model looks at."""
         return PixelCache.open(
             self.dataset,
-            self.config.image_size,
+            self.image_size,
             threads=self.threads,
             allow_unreadable=self.request.allow_unreadable,
             progress=lambda done, total: self.tell("decode", done, total),

@@ -30,6 +30,7 @@ _MANY = 1000  # below this, one parameter is all that the pictures can support
 _FOLDS = 5
 _NEWTON_STEPS = 100
 _EPSILON = 1e-12
+_SMALLEST_STEP, _CONVERGED = 1e-8, 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,11 @@ def softmax(scores: Scores) -> Scores:
 
 
 def _sigmoid(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return 1 / (1 + np.exp(-x))
+    return np.asarray(1 / (1 + np.exp(-x)))
 
 
 def _log(p: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.log(np.maximum(p, np.float32(_EPSILON)))
+    return np.asarray(np.log(np.maximum(p, np.float32(_EPSILON))))
 
 
 def _log_loss(probabilities: Scores, labels: npt.NDArray[np.int64]) -> float:
@@ -141,7 +142,7 @@ def _fit_none(_scores: Scores, _labels: npt.NDArray[np.int64]) -> Calibration:
 
 
 def _fit_temperature(scores: Scores, labels: npt.NDArray[np.int64]) -> Calibration:
-    """Minimise the log loss over log T in [-5, 5] by golden-section search: it is unimodal in 1/T."""
+    """Minimise the log loss over log T in [-5, 5] by golden section: it is convex in 1/T."""
     wide = scores.astype(np.float64)
 
     def loss(log_t: float) -> float:
@@ -185,10 +186,10 @@ def _newton(x: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> tupl
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         size = 1.0
-        while size > 1e-8 and loss(theta - size * step) > loss(theta):
+        while size > _SMALLEST_STEP and loss(theta - size * step) > loss(theta):
             size /= 2
         theta = theta - size * step
-        if np.abs(size * step).max() < 1e-9:
+        if np.abs(size * step).max() < _CONVERGED:
             break
     return float(max(theta[0], 0.0)), float(theta[1])
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import types
 import typing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eyevsai_core.errors import ModelCorruptError
 
 if TYPE_CHECKING:
+    import types
     from pathlib import Path
 
 __all__ = ["CARD_FORMAT", "ModelCard"]
@@ -119,8 +119,8 @@ class ModelCard:
                 "",
                 f"*Technically:* {self.summary}.",
                 "",
-                f"- **Data:** {self.dataset.get('name')} ({counts}); licence "
-                f"{self.dataset.get('licence') or 'not stated'}",
+                f"- **Data:** {self.dataset.get('name')} ({counts})",
+                f"- **Licence of the data:** {self.dataset.get('licence') or 'not stated'}",
                 f"- **Attribution:** {self.dataset.get('attribution') or 'none'}",
                 f"- **Classes:** {', '.join(self.classes)}",
                 f"- **Input:** any RGB picture, looked at in {self.image_size} x {self.image_size}",

@@ -17,7 +17,6 @@ from eyevsai_core.card import ModelCard
 from eyevsai_core.errors import ImageError, ModelCorruptError, ModelNotFoundError
 from eyevsai_core.graph import INPUT, OUTPUT
 from eyevsai_core.images import as_image, check_array
-from eyevsai_core.model_registry import ModelRegistry
 from eyevsai_core.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from eyevsai_core.images import ImageLike
 
-__all__ = ["OnnxClassifier", "load_model"]
+__all__ = ["OnnxClassifier"]
 
 _BATCH = 32
 _BATCH_RANK = 4
@@ -71,6 +70,28 @@ class OnnxClassifier:
         cls, content: bytes, *, card: ModelCard | None = None, threads: int | None = None
     ) -> OnnxClassifier:
         """Load an artefact from memory. Raises `ModelCorruptError` before anything runs."""
+        return cls(content, card=card, threads=threads)
+
+    @classmethod
+    def from_file(cls, path: Path, *, threads: int | None = None) -> OnnxClassifier:
+        """Load a lone ``.onnx`` file. Raises `ModelNotFoundError` and `ModelCorruptError`."""
+        return cls(_read(path), card=None, threads=threads)
+
+    @classmethod
+    def from_folder(cls, folder: Path, *, threads: int | None = None) -> OnnxClassifier:
+        """Load a model's folder: the file must be the one that ``card.json`` describes.
+
+        Raises `ModelNotFoundError` and `ModelCorruptError`.
+        """
+        card = ModelCard.read(folder / "card.json")
+        content = _read(folder / "model.onnx")
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != card.files.get("model.onnx"):
+            raise ModelCorruptError(
+                f"{str(folder / 'model.onnx')!r} is not the file that its card describes (SHA-256 "
+                f"{digest[:12]}..., card {str(card.files.get('model.onnx'))[:12]}...): it was "
+                "changed or damaged. Train or fetch the model again"
+            )
         return cls(content, card=card, threads=threads)
 
     @property
@@ -189,42 +210,6 @@ class OnnxClassifier:
             f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items()
         )
         return f"<table>{rows}</table>"
-
-
-def load_model(
-    model: str | Path, *, registry: ModelRegistry | None = None, threads: int | None = None
-) -> OnnxClassifier:
-    """Load a model by reference, by its folder, or by its ``.onnx`` file.
-
-    A reference is ``family/variant/dataset[@version or alias]``. In a folder, and so in the
-    registry, the file's SHA-256 is checked against the card first. Raises `ModelNotFoundError`
-    and `ModelCorruptError`.
-    """
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return _load_folder(path, threads)
-    if path.is_file():
-        return OnnxClassifier(_read(path), card=None, threads=threads)
-    if path.suffix == ".onnx" or path.is_absolute() or str(model).startswith("."):
-        raise ModelNotFoundError(
-            f"there is no file or folder {str(path)!r}; expected a model folder, a .onnx file, or "
-            "a reference such as shallow/svm_hog_lbp/doodles"
-        )
-    registry = registry or ModelRegistry()
-    return _load_folder(registry.path(registry.resolve(str(model))), threads)
-
-
-def _load_folder(folder: Path, threads: int | None) -> OnnxClassifier:
-    card = ModelCard.read(folder / "card.json")
-    content = _read(folder / "model.onnx")
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.files.get("model.onnx"):
-        raise ModelCorruptError(
-            f"{str(folder / 'model.onnx')!r} is not the file that its card describes (SHA-256 "
-            f"{digest[:12]}..., card {str(card.files.get('model.onnx'))[:12]}...): it was changed "
-            "or damaged. Train or fetch the model again"
-        )
-    return OnnxClassifier(content, card=card, threads=threads)
 
 
 def _read(path: Path) -> bytes:

@@ -7,6 +7,7 @@ A family declares its options once; the command line's `--help`, the checks, the
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -96,11 +97,11 @@ class OptionSpec:
             raise self._error(value)
         if self.choices and value not in self.choices:
             raise self._error(value, did_you_mean(str(value), map(str, self.choices)))
-        if self.type in (int, float):
+        if isinstance(value, int | float) and self.type is not bool:
             # `not (low <= value)` rather than `value < low`: a NaN must not pass.
             too_low = self.low is not None and not value >= self.low
             too_high = self.high is not None and not value <= self.high
-            if too_low or too_high or value != value or value in (float("inf"), -float("inf")):
+            if too_low or too_high or not math.isfinite(value):
                 raise self._error(value)
 
     def _error(self, value: Any, hint: str = "") -> ConfigError:

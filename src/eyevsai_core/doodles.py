@@ -70,7 +70,7 @@ CLASSES = (
     "trumpet",
 )
 
-_VERSION = 1  # of the drawing: a change makes other pictures, and so another folder
+_VERSION = 2  # of the drawing: a change makes other pictures, and so another folder
 _UNITS = 1024  # of the packed points, along the frame's side
 _PEN = 19  # radius in those units: 3.6 pixels wide in a drawing of 96 pixels
 _PIECES = 4  # of the curve between two points

@@ -66,7 +66,7 @@ class Evaluation:
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
         """The index of the best label of each picture, int64 (n,)."""
-        return self.probabilities.argmax(axis=1)
+        return np.asarray(self.probabilities.argmax(axis=1), np.int64)
 
     @cached_property
     def metrics(self) -> dict[str, Interval]:

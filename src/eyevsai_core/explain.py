@@ -170,4 +170,4 @@ def overlay(
     base = 70 + np.asarray(grey, np.float32)[..., None].repeat(3, axis=2) * (185 / 255)
     colour = np.where(strength[..., None] > 0, (230.0, 97.0, 1.0), (44.0, 103.0, 178.0))
     alpha = np.abs(strength)[..., None] * 0.75
-    return (base * (1 - alpha) + colour * alpha).round().clip(0, 255).astype(np.uint8)
+    return np.asarray((base * (1 - alpha) + colour * alpha).round().clip(0, 255), np.uint8)

@@ -6,11 +6,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from eyevsai_core.catalog import list_datasets
-from eyevsai_core.classifier import load_model
 from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError, did_you_mean
 from eyevsai_core.evaluation import evaluate_source, export_predictions
 from eyevsai_core.families import list_families
 from eyevsai_core.files import staging_directory, write_atomic
+from eyevsai_core.loading import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -108,7 +108,7 @@ def staging_directory(parent: Path) -> Iterator[Path]:
     The caller renames what it wants to keep out of it. An `OSError` of the body, such as a full
     disk, becomes an `OutputError`.
     """
-    folder = None
+    folder: Path | None = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=STAGING_PREFIX))
@@ -121,5 +121,5 @@ def staging_directory(parent: Path) -> Iterator[Path]:
             "Free some space or choose another folder"
         ) from error
     finally:
-        if folder:
+        if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eyevsai_core.dataset import Sample, Split
@@ -14,6 +13,7 @@ from eyevsai_core.images import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["read_folder", "read_table"]
 
@@ -115,7 +115,8 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
     # Files only by name: whether one can be read shows when it is decoded, and is counted.
-    return Path(entry.name).suffix.lower() in IMAGE_SUFFIXES and not _is_folder(entry)
+    suffix = "." + entry.name.rpartition(".")[2].lower()
+    return suffix in IMAGE_SUFFIXES and not _is_folder(entry)
 
 
 def read_table(path: Path) -> list[Sample | tuple[Path, str]]:

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eyevsai_core.card import ModelCard
@@ -35,6 +34,7 @@ from eyevsai_core.model_ref import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from eyevsai_core.classifier import OnnxClassifier
 
@@ -163,10 +163,10 @@ class ModelRegistry:
 
     def load(self, ref: str | ModelRef, *, threads: int | None = None) -> OnnxClassifier:
         """Verify and load a model."""
-        from eyevsai_core.classifier import load_model  # noqa: PLC0415  classifier knows the registry
+        from eyevsai_core.classifier import OnnxClassifier  # noqa: PLC0415  a list needs no runtime
 
         found = ref if isinstance(ref, ModelRef) else self.resolve(ref)
-        return load_model(self.path(found), threads=threads)
+        return OnnxClassifier.from_folder(self.path(found), threads=threads)
 
     def verify(self, ref: ModelRef) -> list[str]:
         """Check every file of a model against its card; return what is wrong, best nothing."""
@@ -275,7 +275,7 @@ class ModelRegistry:
 
 
 def _computed(cards: dict[int, ModelCard | str]) -> dict[str, int]:
-    """Say which versions are ``latest`` and ``best``: by accuracy on the calibration split, never on test."""
+    """Say which are ``latest`` and ``best``: by accuracy on calibration, never on test."""
     named = {"latest": max(cards)} if cards else {}
     scores = {
         version: accuracy

@@ -73,4 +73,5 @@ def resize_weights(n_in: int, n_out: int) -> npt.NDArray[np.int64]:
     offset = (place - first[:, None]) + first[:, None] - centre[:, None] + 0.5
     triangle = np.maximum(1.0 - np.abs(offset * (1.0 / stretch)), 0.0) * inside
     share = triangle / triangle.sum(axis=1, keepdims=True)
-    return np.floor(share * 2.0**PRECISION_BITS + 0.5).astype(np.int64)
+    weights: npt.NDArray[np.int64] = np.floor(share * 2.0**PRECISION_BITS + 0.5).astype(np.int64)
+    return weights

@@ -7,6 +7,8 @@ sums are integers below 2**53 and therefore exact in any order.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -34,7 +36,7 @@ class _Weave:
         self.nodes.append(helper.make_node("Constant", [], [name], value=tensor))
         return name
 
-    def add(self, op: str, *inputs: str, output: str = "", **attributes: object) -> str:
+    def add(self, op: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or self.name(op.lower())
         self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
         return name

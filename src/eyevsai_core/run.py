@@ -95,7 +95,7 @@ class Run:
 
     @property
     def info(self) -> dict[str, Any]:
-        """The state as written, with ``running`` corrected to ``killed`` when its process is gone."""
+        """The state as written; ``running`` becomes ``killed`` when its process is gone."""
         info = self._read(_STATE)
         if info.get("state") == RunState.RUNNING and not _alive(info):
             info |= {"state": RunState.KILLED.value, "reason": "its process ended without a word"}
@@ -167,7 +167,7 @@ class Run:
             signal.signal(signal.SIGTERM, self._previous)
         if kind is None:
             state, reason = RunState.OK, ""
-        elif kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit):
+        elif issubclass(kind, KeyboardInterrupt | SystemExit):
             state, reason = RunState.KILLED, "interrupted"
         else:
             state, reason = RunState.FAILED, f"{kind.__name__}: {error}"

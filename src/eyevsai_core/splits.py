@@ -30,8 +30,8 @@ def with_splits(dataset: Dataset, *, seed: int) -> Dataset:
     """Return the data set with all four splits.
 
     Those that are missing are carved from train, stratified: 10 % test (at most 10 000), 15 %
-    validation (at most 5 000), 10 % calibration (at most 2 500). Equal pictures stay on one side, so that carving makes no leak. Raises
-    `DatasetError` when train has too few pictures.
+    validation (at most 5 000), 10 % calibration (at most 2 500). Equal pictures stay on one
+    side, so that carving makes no leak. Raises `DatasetError` when train has too few pictures.
     """
     there = {sample.split for sample in dataset.samples}
     if Split.TRAIN not in there:

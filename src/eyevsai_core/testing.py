@@ -24,9 +24,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eyevsai_core.classifier import OnnxClassifier, load_model
+from eyevsai_core.classifier import OnnxClassifier
 from eyevsai_core.errors import ConfigError, EyevsaiError
 from eyevsai_core.families import get_family
+from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
 from eyevsai_core.training import TrainedModel, train_model
 
@@ -193,7 +194,7 @@ class FamilyContract:
         """Sixteen small pictures take seconds on one core."""
         assert trained.card.duration_s < self.time_limit_s
 
-    def test_beats_chance(self, trained: TrainedModel, workshop: Path) -> None:
+    def test_beats_chance(self, trained: TrainedModel) -> None:
         """Stripes across and stripes down are told apart."""
         classifier = load_model(trained.path)
         images, labels = tiny_pictures(40, seed=999)

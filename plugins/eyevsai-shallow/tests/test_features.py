@@ -325,5 +325,5 @@ def test_bad_pictures_are_refused() -> None:
         ConfigError, match=r"shape \(n, 32, 32, 3\), but got uint8 \(2, 16, 16, 3\)"
     ):
         extractor.extract(np.zeros((2, 16, 16, 3), np.uint8))
-    with pytest.raises(ConfigError, match="uint8 pictures .* but got float32"):
+    with pytest.raises(ConfigError, match=r"uint8 pictures .* but got float32"):
         extractor.extract(np.zeros((2, 32, 32, 3), np.float32))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 import pytest
+from sklearn.svm import SVC
+
 from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError
 from eyevsai_core.family import TrainData
 from eyevsai_shallow.classifier import ShallowClassifier
@@ -13,7 +15,6 @@ from eyevsai_shallow.forest_graph import round_down
 from eyevsai_shallow.graph import classifier_graph
 from eyevsai_shallow.scores import estimator_scores, pair_scores
 from eyevsai_shallow.trainer import ShallowTrainer
-from sklearn.svm import SVC
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ class Context:
         self.stop_at = stop_at
         self.reports: list[dict[str, float]] = []
 
-    def report(self, step: int, total: int, metrics: dict[str, float]) -> None:
+    def report(self, step: int, _total: int, metrics: dict[str, float]) -> None:
         self.reports.append(metrics)
         if step == self.stop_at:
             raise KeyboardInterrupt
@@ -133,7 +134,9 @@ def test_an_interrupted_fit_ends_the_same(kind: str, tmp_path: Path) -> None:
 
 def test_candidates_are_compared_on_validation_and_reported(tmp_path: Path) -> None:
     context = Context(tmp_path)
-    ShallowTrainer(ShallowConfig(classifier="lr")).fit(shapes(40, 4), shapes(12, 4, seed=1), context)
+    ShallowTrainer(ShallowConfig(classifier="lr")).fit(
+        shapes(40, 4), shapes(12, 4, seed=1), context
+    )
     assert {row["flip"] for row in context.reports} == {0.0, 1.0}
     assert all(0 <= row["validation_accuracy"] <= 1 for row in context.reports)
     assert all({"c", "validation_log_loss", "seconds"} <= set(row) for row in context.reports)

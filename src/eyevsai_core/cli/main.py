@@ -143,7 +143,7 @@ def _fail_usage(error: Any, *, as_json: bool) -> int:
     return EXIT_USAGE
 
 
-app = typer.Typer(cls=_Commands, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(name="eyevsai", cls=_Commands, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True, epilog=_EXAMPLES)

@@ -56,7 +56,7 @@ def find_model(registry: ModelRegistry, text: str | None) -> ModelRef:
 
 def load_named(text: str | None, registry: ModelRegistry, threads: int | None) -> OnnxClassifier:
     """Load the model that `text` means: a folder, a ``.onnx`` file, or as `find_model` says."""
-    from eyevsai_core.classifier import load_model
+    from eyevsai_core.loading import load_model
 
     if text and (text.endswith(".onnx") or text.startswith((".", "/", "~"))):
         return load_model(text, threads=threads)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-    from eyevsai_core.family import Classifier
     from sklearn.pipeline import Pipeline
+
+    from eyevsai_core.family import Classifier
 
 __all__ = ["TRUSTED", "ShallowClassifier"]
 

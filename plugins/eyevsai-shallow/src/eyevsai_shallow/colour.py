@@ -64,7 +64,8 @@ def colour_codes(planes: npt.NDArray[np.uint8], bins: HsvBins) -> npt.NDArray[np
     np.minimum(saturation_bin, np.float32(bins.saturation - 1), out=saturation_bin)
     code = (hue_bin * bins.saturation + saturation_bin) * bins.value
     code += value_table(bins.value).take(top)
-    return code.astype(np.int32)
+    joint: npt.NDArray[np.int32] = code.astype(np.int32)
+    return joint
 
 
 def colour_counts(
@@ -95,5 +96,5 @@ def thumbnail(planes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np.float
     gather = np.repeat(np.eye(cells, dtype=np.float32), step, axis=0)
     total = gather.T @ (planes.reshape(-1, side, side).astype(np.float32) @ gather)
     mean = total.astype(np.float64) / (step * step * 255)
-    ordered = mean.reshape(channels, n, -1).transpose(1, 0, 2)
+    ordered: npt.NDArray[np.float64] = mean.reshape(channels, n, -1).transpose(1, 0, 2)
     return ordered.astype(np.float32).reshape(n, -1)

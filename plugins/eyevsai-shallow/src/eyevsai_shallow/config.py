@@ -49,7 +49,7 @@ class ShallowConfig(TrainConfig):
     )
     gamma: float | None = option(
         None,
-        help="width of the rbf and poly kernels, in units of 1 / (2 x total variance); none: chosen",
+        help="width of the rbf and poly kernels, in 1 / (2 x total variance); none: chosen",
         low=1e-3,
         high=1e3,
     )

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eyevsai_core.errors import ConfigError
-from eyevsai_shallow import colour, hog, lbp, texture
-from eyevsai_shallow.planes import GRID, Geometry, grey_plane, halve, split_planes
+from eyevsai_shallow import hog, lbp, texture
+from eyevsai_shallow.colour import HsvBins, colour_codes, colour_counts, thumbnail
+from eyevsai_shallow.planes import Geometry, grey_plane, halve, split_planes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,10 +37,11 @@ they help most when they cannot outvote the blocks of hundreds.
 class FeatureConfig:
     """Which descriptors are computed, and how finely.
 
-    ``hog_colour``: each pixel's gradient is that of the channel where it is longest; else that of
-    the grey picture. ``hog_cells``: cells a side, each a level of the pyramid; ``hog_signed``: those of them that
-    tell dark-to-bright from bright-to-dark. ``lbp_cells`` and ``colour_cells``: regions a side,
-    each a level. ``thumbnail``: side of the colour copy, 0 for none. All of them divide 8.
+    ``hog_colour``: each pixel's gradient is that of the channel where it is longest, else that of
+    the grey picture. ``hog_cells``: cells a side, each a level of the pyramid; ``hog_signed``:
+    those of them that tell dark-to-bright from bright-to-dark. ``lbp_cells`` and
+    ``colour_cells``: regions a side, each a level. ``thumbnail``: side of the colour copy, 0 for
+    none. All of them divide 8.
     ``hue_bins``, ``saturation_bins`` and ``value_bins`` are bins of the joint colour histogram.
     """
 
@@ -88,9 +90,9 @@ class FeatureConfig:
             )
 
     @property
-    def bins(self) -> colour.HsvBins:
+    def bins(self) -> HsvBins:
         """The division of the colour space."""
-        return colour.HsvBins(self.hue_bins, self.saturation_bins, self.value_bins)
+        return HsvBins(self.hue_bins, self.saturation_bins, self.value_bins)
 
 
 def block_lengths(config: FeatureConfig) -> dict[str, int]:
@@ -215,12 +217,12 @@ class FeatureExtractor:
 
     def _colour(self, planes: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         bins, pixels = self.config.bins, self.geometry.small**2
-        codes = colour.colour_codes(planes, bins)
-        counts = colour.colour_counts(codes, max(self.config.colour_cells), bins)
+        codes = colour_codes(planes, bins)
+        counts = colour_counts(codes, max(self.config.colour_cells), bins)
         blocks = [
             lbp.root_shares(lbp.pool_counts(counts, cells), pixels // (cells * cells))
             for cells in self.config.colour_cells
         ]
         if self.config.thumbnail:
-            blocks.append(colour.thumbnail(planes, self.config.thumbnail))
+            blocks.append(thumbnail(planes, self.config.thumbnail))
         return blocks

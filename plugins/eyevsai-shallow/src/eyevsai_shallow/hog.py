@@ -73,8 +73,9 @@ def cell_histograms(planes: npt.NDArray[np.uint8], cells: int) -> npt.NDArray[np
     index = _gradient_index(planes)
     place = bins.take(index)
     place += _cell_index(n, side, cells)
-    total = np.bincount(place.ravel(), lengths.take(index.ravel()), n * BINS * cells * cells)
-    return total.reshape(n, BINS, cells, cells)
+    added = lengths.take(index.ravel())
+    total = np.bincount(place.ravel(), added, n * BINS * cells * cells)
+    return total.astype(np.float64, copy=False).reshape(n, BINS, cells, cells)
 
 
 def _gradient_index(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -93,7 +94,7 @@ def _gradient_index(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
             np.copyto(best_x, x, where=longer)
             np.copyto(best_y, y, where=longer)
             np.maximum(longest, square, out=longest)
-    index = best_y * np.int32(REACH)
+    index: npt.NDArray[np.int32] = best_y * np.int32(REACH)
     index += best_x
     index += np.int32(255 * REACH + 255)
     return index

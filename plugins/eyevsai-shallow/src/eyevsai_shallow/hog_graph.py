@@ -11,11 +11,14 @@ from eyevsai_shallow.hog import BINS, CLIP, EPS2, REACH, ROUNDING, gradient_tabl
 if TYPE_CHECKING:
     from eyevsai_shallow.weave import Weave
 
-__all__ = ["hog_nodes", "histogram_nodes"]
+__all__ = ["histogram_nodes", "hog_nodes"]
 
 
 def histogram_nodes(w: Weave, planes: str, channels: int, side: int, cells: int) -> str:
-    """Weave `cell_histograms`: float32 (n, channels, side, side) -> float64 (n, 18, cells, cells)."""
+    """Weave `cell_histograms`.
+
+    float32 (n, channels, side, side) -> float64 (n, 18, cells, cells).
+    """
     bins, lengths = gradient_tables()
     index = w.cast(_gradient_index(w, planes, channels), np.int32)
     flat = w.reshape(index, 0, side * side)
@@ -78,8 +81,8 @@ def hog_nodes(w: Weave, histograms: str, *, fine: int, cells: int, area: int, si
     total = w.add("Add", w.add("Add", w.add("Add", near[0], near[1]), near[2]), near[3])
     scale = w.add("Sqrt", w.add("Add", total, w.doubles(EPS2)))
     shares = [w.add("Div", corner(mean, r, c), scale) for r, c in corners]
-    parted = [w.reshape(share, 0, 1, bins, blocks, blocks) for share in shares]
-    stack = w.add("Min", w.add("Concat", *parted, axis=1), w.doubles(CLIP))
+    layers = [w.reshape(share, 0, 1, bins, blocks, blocks) for share in shares]
+    stack = w.add("Min", w.add("Concat", *layers, axis=1), w.doubles(CLIP))
     unit = w.doubles(ROUNDING)
     stack = w.add("Div", w.add("Round", w.add("Mul", stack, unit)), unit)
     again = w.add("ReduceSum", w.add("Mul", stack, stack), w.ints([1, 2]), keepdims=1)

@@ -9,7 +9,7 @@ coarser grids are exact sums of those of the finest.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,7 +75,7 @@ def lbp_codes(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     across = padded * np.int32(ACROSS)
     centre = grey * np.int32(2 * ALONG + ACROSS)
 
-    def shifted(plane: npt.NDArray[np.generic], row: int, column: int) -> npt.NDArray[np.generic]:
+    def shifted(plane: npt.NDArray[Any], row: int, column: int) -> npt.NDArray[Any]:
         return plane[:, 1 + row : 1 + row + h, 1 + column : 1 + column + w]
 
     codes = np.zeros(grey.shape, np.uint8)

@@ -24,20 +24,19 @@ __all__ = ["lbp_count_nodes", "pool_nodes", "root_nodes", "turned_nodes"]
 def lbp_count_nodes(w: Weave, grey: str, side: int, cells: int) -> str:
     """Weave `lbp_codes` and `lbp_counts`: float32 (n, 1, side, side) -> float64 (n, c, c, 59)."""
     kernel = np.zeros((8, 1, 3, 3))
-    for bit, (row, column) in enumerate(DIRECTIONS):
-        if row and column:
-            kernel[bit, 0, 1 + row, 1] += ALONG
-            kernel[bit, 0, 1, 1 + column] += ALONG
-            kernel[bit, 0, 1 + row, 1 + column] += ACROSS
-            kernel[bit, 0, 1, 1] -= 2 * ALONG + ACROSS
+    for bit, (down, right) in enumerate(DIRECTIONS):
+        if down and right:
+            kernel[bit, 0, 1 + down, 1] = ALONG
+            kernel[bit, 0, 1, 1 + right] = ALONG
+            kernel[bit, 0, 1 + down, 1 + right] = ACROSS
         else:
-            kernel[bit, 0, 1 + row, 1 + column] += 1
-            kernel[bit, 0, 1, 1] -= 1
+            kernel[bit, 0, 1 + down, 1 + right] = 1
+        kernel[bit, 0, 1, 1] = -kernel[bit].sum()
     # Integers below 2**24: float32 is exact whatever the order of the convolution's sums.
     differences = w.add("Conv", grey, w.floats(kernel), pads=[1, 1, 1, 1])
     bright = w.add("GreaterOrEqual", differences, w.floats(0.0))
-    weights = (2.0 ** np.arange(8)).reshape(1, 8, 1, 1)
-    code = w.add("Conv", w.cast(bright, np.float32), w.floats(weights))
+    bits = w.reshape(w.cast(bright, np.float32), 0, 8, side * side)
+    code = w.add("MatMul", w.floats([2.0 ** np.arange(8)]), bits)
     flat = w.reshape(w.cast(code, np.int32), 0, side * side)
     pattern = w.add("Gather", w.ints(pattern_table()), flat)
     row = np.arange(side) // (side // cells)
@@ -60,7 +59,7 @@ def root_nodes(w: Weave, counts: str, total: int, length: int) -> str:
     return w.reshape(w.cast(w.add("Sqrt", share), np.float32), 0, length)
 
 
-def turned_nodes(w: Weave, counts: str, cells: int) -> str:
+def turned_nodes(w: Weave, counts: str) -> str:
     """Add up regions and turned patterns: float64 (n, cells, cells, 59) -> (n, 10)."""
     whole = w.total(counts, [1, 2])
     return w.add("MatMul", whole, w.doubles(turned_table()))

@@ -11,7 +11,7 @@ from eyevsai_core.errors import ConfigError
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["GRID", "GREY_WEIGHTS", "Geometry", "grey_plane", "halve", "split_planes"]
+__all__ = ["GREY_WEIGHTS", "GRID", "Geometry", "grey_plane", "halve", "split_planes"]
 
 GRID = 8
 """Descriptors divide a picture into at most this many cells a side; all grids divide it."""
@@ -57,7 +57,8 @@ def grey_plane(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     total += planes[2] * np.uint32(GREY_WEIGHTS[2])
     total += np.uint32(1 << 15)
     total >>= np.uint32(16)
-    return total.astype(np.uint8)
+    level: npt.NDArray[np.uint8] = total.astype(np.uint8)
+    return level
 
 
 def halve(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -66,4 +67,5 @@ def halve(planes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     total = rows[..., ::2] + rows[..., 1::2]
     total += np.uint16(2)
     total >>= np.uint16(2)
-    return total.astype(np.uint8)
+    mean: npt.NDArray[np.uint8] = total.astype(np.uint8)
+    return mean

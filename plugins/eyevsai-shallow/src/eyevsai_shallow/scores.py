@@ -45,7 +45,7 @@ def estimator_scores(estimator: Any, features: npt.NDArray[np.float32]) -> npt.N
     """Return logits, float32 (n, n_classes), of a fitted SVC, forest or logistic regression."""
     n_classes = len(estimator.classes_)
     if hasattr(estimator, "estimators_"):
-        return np.log(estimator.predict_proba(features) + SMOOTHING).astype(np.float32)
+        return np.asarray(np.log(estimator.predict_proba(features) + SMOOTHING), np.float32)
     values = estimator.decision_function(features)
     if hasattr(estimator, "support_vectors_"):
         # scikit-learn: with two classes a positive value means the second, else the first.
@@ -53,4 +53,4 @@ def estimator_scores(estimator: Any, features: npt.NDArray[np.float32]) -> npt.N
         return pair_scores(pairs, n_classes)
     if values.ndim == 1:
         values = np.stack([np.zeros_like(values), values], axis=1)
-    return values.astype(np.float32)
+    return np.asarray(values, np.float32)
