@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from eyevsai_core import families
 from eyevsai_core.cli.main import app
 from eyevsai_core.families import FamilyInfo
+from eyevsai_core.model_registry import ModelRegistry
 from eyevsai_core.testing import tiny_dataset
 
 if TYPE_CHECKING:
@@ -76,31 +78,44 @@ def rows(monkeypatch: pytest.MonkeyPatch, mean_family: Any) -> tuple[FamilyInfo,
     return found
 
 
+def run(*words: object, stdin: bytes | str = b"") -> Said:
+    """Run the command line in this process; a bug in it is an error of the test."""
+    result = CliRunner().invoke(app, [str(word) for word in words], input=stdin)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Said(result.exit_code, result.stdout, result.stderr)
+
+
 @pytest.fixture
 def eyevsai() -> Command:
-    """Run the command line in this process; a bug in it is an error of the test."""
-
-    def run(*words: object, stdin: bytes | str = b"") -> Said:
-        result = CliRunner().invoke(app, [str(word) for word in words], input=stdin)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Said(result.exit_code, result.stdout, result.stderr)
-
+    """The command line: called with words, returns what it said."""
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(mean_family: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A model that is trained once for all tests: what `train --json` says of it."""
+    info = FamilyInfo(name="mean", status="ready", distribution="x", family=mean_family)
+    data = tiny_dataset(tmp_path_factory.mktemp("session") / "tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(families, "list_families", lambda: (info,))
+        said = run("train", "mean", "--data", data, "--image-size", 32, "--json")
+    assert said.code == 0, said.out + said.err
+    return {**said.json, "data": data}
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder of two labels, split."""
+    """A folder of two labels, split; the test may change it."""
     return tiny_dataset(tmp_path / "tiny")
 
 
 @pytest.fixture
-def model(eyevsai: Command, data: Path) -> dict[str, Any]:
-    """A trained model: what `train --json` says of it."""
-    said = eyevsai("train", "mean", "--data", data, "--image-size", 32, "--json")
-    assert said.code == 0, said.out + said.err
-    return dict(said.json)
+def model(trained: dict[str, Any]) -> dict[str, Any]:
+    """The trained model, copied into this test's own registry; the test may change it."""
+    place = ModelRegistry().root / "mean" / "plain" / "tiny" / "1"
+    shutil.copytree(trained["path"], place)
+    return {**trained, "path": str(place)}
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from eyevsai_core.run import list_runs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eyevsai_core.families import FamilyInfo
+
     Command = Callable[..., Any]
 
 
@@ -96,7 +98,10 @@ def test_a_damaged_run_is_a_row(eyevsai: Command, data: Path) -> None:
     assert "damaged" in eyevsai("runs", "list").out
 
 
-def test_doctor(eyevsai: Command) -> None:
+def test_doctor(
+    eyevsai: Command, monkeypatch: pytest.MonkeyPatch, rows: tuple[FamilyInfo, ...]
+) -> None:
+    monkeypatch.setattr(doctor, "list_families", lambda: rows)
     said = eyevsai("doctor", "--json")
     found = {row["check"]: row for row in said.json["findings"]}
     assert found["inference"]["state"] == "ok"

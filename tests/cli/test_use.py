@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("model")
 
 
-def test_predict_shows_the_best_labels(eyevsai: Command, picture: Path) -> None:
+def test_predict_shows_the_best_labels(
+    eyevsai: Command, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(picture.parent)
+    picture = Path(picture.name)
     said = eyevsai("predict", picture)
     assert said.code == 0
     assert said.err == "answers of mean/plain/tiny@1\n"
@@ -124,7 +128,7 @@ def test_evaluate(eyevsai: Command, data: Path, tmp_path: Path, model: dict[str,
     assert said.code == 0, said.err
     assert said.out.startswith("mean/plain/tiny@1 on tiny, test\n8 pictures, 2 classes\n")
     assert "log loss" in said.out
-    assert len(list(csv.DictReader(answers.open()))) == 8
+    assert len(list(csv.DictReader(answers.read_text().splitlines()))) == 8
     assert "</html>" in report.read_text()
     plain = eyevsai("evaluate", "mean", "--data", data, "--json").json
     assert plain["metrics"]["accuracy"] == model["metrics"]["test"]["accuracy"]

@@ -79,8 +79,8 @@ class ShallowConfig(TrainConfig):
     )
     pca_components: int | None = option(
         None,
-        help="principal components that svm and lr see; 0: all features; none: 400, or 200 above "
-        "20 000 pictures",
+        help="principal components that svm and lr see; 0: all features; none: two for three "
+        "pictures, at most 400, or 200 above 20 000 pictures",
         low=0,
         high=4096,
         search=Search(low=50, high=200),

@@ -20,6 +20,7 @@ __all__ = [
     "BINS",
     "CLIP",
     "EPS2",
+    "LENGTH_UNIT",
     "REACH",
     "ROUNDING",
     "cell_histograms",
@@ -39,7 +40,8 @@ EPS2 = 1e-10
 ROUNDING = 2.0**24
 """Clipped values are rounded to multiples of 2**-24: a float64 sum of their squares is exact."""
 
-_LENGTH_UNIT = 2.0**15  # 361 * 2**15 < 2**24: a length is exact in float32 as well
+LENGTH_UNIT = 2.0**15
+"""Lengths are rounded to multiples of 2**-15; below 361 they are exact in float32 as well."""
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +60,7 @@ def gradient_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     bins = BINS // 2 * below
     for tilt in tilts:
         bins = bins + (np.cos(tilt) * up_y - np.sin(tilt) * up_x > 0)
-    length = np.rint(np.sqrt(gx * gx + gy * gy) * _LENGTH_UNIT) / _LENGTH_UNIT
+    length = np.rint(np.sqrt(gx * gx + gy * gy) * LENGTH_UNIT) / LENGTH_UNIT
     return bins.ravel().astype(np.uint8), length.ravel().astype(np.float32)
 
 

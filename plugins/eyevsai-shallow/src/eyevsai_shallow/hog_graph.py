@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyevsai_shallow.hog import BINS, CLIP, EPS2, REACH, ROUNDING, gradient_tables
+from eyevsai_shallow.hog import BINS, CLIP, EPS2, LENGTH_UNIT, REACH, ROUNDING, gradient_tables
 
 if TYPE_CHECKING:
     from eyevsai_shallow.weave import Weave
@@ -19,41 +19,48 @@ def histogram_nodes(w: Weave, planes: str, channels: int, side: int, cells: int)
 
     float32 (n, channels, side, side) -> float64 (n, 18, cells, cells).
     """
-    bins, lengths = gradient_tables()
-    index = w.cast(_gradient_index(w, planes, channels), np.int32)
-    flat = w.reshape(index, 0, side * side)
+    bins, _ = gradient_tables()
+    index, square = _gradients(w, planes, channels, side)
+    flat = w.reshape(w.cast(index, np.int32), 0, side * side)
     row = np.arange(side) // (side // cells)
     cell = (row[:, None] * cells + row).reshape(1, -1)
     area = cells * cells
-    # The tables stay small in the file (a byte and a float each) and are widened after the look-up.
+    # Looked up as bytes, which keeps the file small, and widened afterwards.
     orientation = w.cast(w.add("Gather", w.hold(bins, np.uint8), flat), np.int64)
     place = w.add("Add", w.add("Mul", orientation, w.ints(area)), w.ints(cell))
-    length = w.cast(w.add("Gather", w.floats(lengths), flat), np.float64)
+    # The square root of an integer is rounded correctly: the same number as in the table.
+    unit = w.doubles(LENGTH_UNIT)
+    root = w.add("Mul", w.add("Sqrt", w.cast(square, np.float64)), unit)
+    length = w.reshape(w.add("Div", w.add("Round", root), unit), 0, side * side)
     return w.reshape(w.scatter_sum(place, length, BINS * area), 0, BINS, cells, cells)
 
 
-def _gradient_index(w: Weave, planes: str, channels: int) -> str:
-    """Weave `_gradient_index` of `hog`: float32 (n, 1, side, side), whole numbers."""
+def _gradients(w: Weave, planes: str, channels: int, side: int) -> tuple[str, str]:
+    """Weave `_gradient_index` of `hog`.
+
+    Returns each pixel's place in the tables and the square of its gradient's length, both
+    float32 (n, 1, side, side), whole numbers.
+    """
     # A mirrored border makes the difference across it zero, as the array code has it.
     padded = w.add("Pad", planes, w.ints([0, 0, 1, 1, 0, 0, 1, 1]), mode="reflect")
-    kernel = np.zeros((2, 1, 3, 3))
-    kernel[0, 0, 1] = -1, 0, 1
-    kernel[1, 0, :, 1] = -1, 0, 1
-    both = w.add("Conv", padded, w.floats(np.tile(kernel, (channels, 1, 1, 1))), group=channels)
-    parts = w.split(both, 2 * channels, axis=1)
-    best_x, best_y = parts[:2]
-    longest = _square(w, best_x, best_y) if channels > 1 else ""
-    for x, y in zip(parts[2::2], parts[3::2], strict=True):
-        square = _square(w, x, y)
-        longer = w.add("Greater", square, longest)
-        best_x, best_y = w.add("Where", longer, x, best_x), w.add("Where", longer, y, best_y)
-        longest = w.add("Max", square, longest)
-    rows = w.add("Mul", best_y, w.floats(float(REACH)))
-    return w.add("Add", w.add("Add", rows, best_x), w.floats(float(255 * REACH + 255)))
 
+    def shifted(down: int, right: int) -> str:
+        return w.cut(padded, [2, 3], [1 + down, 1 + right], [1 + down + side, 1 + right + side])
 
-def _square(w: Weave, x: str, y: str) -> str:
-    return w.add("Add", w.add("Mul", x, x), w.add("Mul", y, y))
+    gx = w.add("Sub", shifted(0, 1), shifted(0, -1))
+    gy = w.add("Sub", shifted(1, 0), shifted(-1, 0))
+    squares = w.add("Add", w.add("Mul", gx, gx), w.add("Mul", gy, gy))
+    places = w.add("Add", w.add("Mul", gy, w.floats(float(REACH))), gx)
+    places = w.add("Add", places, w.floats(float(255 * REACH + 255)))
+    if channels == 1:
+        return places, squares
+    place, *other_places = w.split(places, channels, axis=1)
+    square, *other_squares = w.split(squares, channels, axis=1)
+    for other_place, other_square in zip(other_places, other_squares, strict=True):
+        longer = w.add("Greater", other_square, square)
+        place = w.add("Where", longer, other_place, place)
+        square = w.add("Max", other_square, square)
+    return place, square
 
 
 def hog_nodes(w: Weave, histograms: str, *, fine: int, cells: int, area: int, signed: bool) -> str:

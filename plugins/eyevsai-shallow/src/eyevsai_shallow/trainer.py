@@ -188,7 +188,7 @@ class ShallowTrainer:
 
     def _prepare(self, x: Features, xf: Features, labels: Labels) -> _Prepared:
         """Fit selection, scaling and PCA to pictures and their mirror images, if any."""
-        config = self.config
+        config, pictures = self.config, len(labels)
         if len(xf):
             x, labels = np.concatenate([x, xf]), np.concatenate([labels, labels])
         value, variance = np.asarray(x), 1.0
@@ -213,7 +213,7 @@ class ShallowTrainer:
             scaler = StandardScaler().fit(value)
             variance = _scale_by_block(scaler, block, self._weights())
             take("scale", scaler)
-            components = self._components(len(value))
+            components = self._components(pictures)
             if components:
                 # At most one less than pictures or features: what is left is only rounding.
                 components = min(components, min(value.shape) - 1)
@@ -233,10 +233,13 @@ class ShallowTrainer:
         return Pipeline([*prepared.steps, ("estimator", estimator)])
 
     def _components(self, n: int) -> int:
-        """Return the number of principal components for `n` pictures; 0 for no PCA."""
+        """Return the number of principal components for `n` pictures; 0 for no PCA.
+
+        A component wants one and a half pictures as evidence; beyond that it is mostly noise.
+        """
         if self.config.pca_components is not None:
             return self.config.pca_components
-        return _COMPONENTS if n <= 2 * _MANY else _COMPONENTS_OF_MANY
+        return min(_COMPONENTS, max(2 * n // 3, 1)) if n <= _MANY else _COMPONENTS_OF_MANY
 
     def _weights(self) -> npt.NDArray[np.float64]:
         """Return the total variance that each block of the descriptor is given."""
