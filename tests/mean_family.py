@@ -68,7 +68,7 @@ class MeanTrainer:
     def fit(
         self,
         train: TrainData,
-        validation: TrainData,  # noqa: ARG002  the protocol's
+        validation: TrainData,
         context: FitContext,
     ) -> MeanClassifier:
         pixels = train.images.reshape(len(train.images), -1) / np.float32(255)

@@ -109,6 +109,12 @@ class Run:
         except ValueError as error:
             raise RunError(f"run {self.id!r} is damaged: {error}") from error
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this very process was the last to work on it. Raises `RunError`."""
+        info = self._read(_STATE)
+        return all(info.get(key) == value for key, value in _owner().items())
+
     def remember(self, key: str, value: str) -> None:
         """Keep a fact of the run. A fingerprint that changed since the last attempt is an error."""
         info = self._read(_STATE)

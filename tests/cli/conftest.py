@@ -64,7 +64,11 @@ def rows(monkeypatch: pytest.MonkeyPatch, mean_family: Any) -> tuple[FamilyInfo,
             install="pip install eyevsai-deep-v1",
         ),
         FamilyInfo(
-            name="mean", status="ready", distribution="eyevsai-core", version="1", family=mean_family
+            name="mean",
+            status="ready",
+            distribution="eyevsai-core",
+            version="1",
+            family=mean_family,
         ),
         FamilyInfo(
             name="odd",
@@ -121,4 +125,4 @@ def model(trained: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def picture(data: Path) -> Path:
     """A picture of the label `across`."""
-    return sorted((data / "test" / "across").iterdir())[0]
+    return min((data / "test" / "across").iterdir())

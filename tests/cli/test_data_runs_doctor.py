@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from eyevsai_core import doctor
 from eyevsai_core.doctor import Finding
-from eyevsai_core.run import list_runs
+from eyevsai_core.run import Run, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from eyevsai_core.families import FamilyInfo
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def test_data_list(eyevsai: Command) -> None:
     assert "doodles" in eyevsai("data", "list").out
-    (row,) = [r for r in eyevsai("data", "list", "--json").json["datasets"] if r["name"] == "doodles"]
+    (row,) = [
+        r for r in eyevsai("data", "list", "--json").json["datasets"] if r["name"] == "doodles"
+    ]
     assert row["pictures"] == 1700
     assert len(row["classes"]) == 20
     assert row["licence"]
@@ -68,9 +70,14 @@ def test_runs(eyevsai: Command, data: Path) -> None:
     eyevsai("train", "mean", "--data", data, "--image-size", 32)
     eyevsai("train", "mean", "--data", data, "--image-size", 32, "--fail", "interrupt")
     first, second = list_runs()
+    untouched = Run.create(family="a", variant="b", dataset="c", config={})
     lines = eyevsai("runs", "list").out.splitlines()
-    assert lines[1].split() == [first.id, "ok", "mean/plain/tiny@1"]
-    assert lines[2].split() == [second.id, "killed", "interrupted"]
+    words = [line.split() for line in lines]
+    assert [first.id, "ok", "mean/plain/tiny@1"] in words
+    assert [second.id, "killed", "interrupted"] in words
+    assert [untouched.id, "running"] in words
+    assert eyevsai("runs", "show", first.id).out.startswith(f"{first.id}  ok")
+    assert "History" not in eyevsai("runs", "show", untouched.id).out
     assert "eyevsai train --resume RUN" in lines[-1]
     assert len(eyevsai("runs", "list", "--limit", 1, "--json").json["runs"]) == 1
 

@@ -5,7 +5,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from eyevsai_core import families
+from eyevsai_core.families import FamilyInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,3 +82,12 @@ def test_without_pip(eyevsai: Callable, monkeypatch: pytest.MonkeyPatch) -> None
     said = eyevsai("install", "deep-v1", "--dry-run")
     assert said.code == 1
     assert "ensurepip" in said.err
+
+
+def test_what_the_family_itself_asks_for(
+    eyevsai: Callable, monkeypatch: pytest.MonkeyPatch, mean_family: Any
+) -> None:
+    family = replace(mean_family, requirements=("engine>=2", "wheels"))
+    row = FamilyInfo(name="mean", status="missing", distribution="x", family=family)
+    monkeypatch.setattr(families, "list_families", lambda: (row,))
+    assert eyevsai("install", "mean", "--dry-run").out.endswith("'engine>=2' wheels\n")

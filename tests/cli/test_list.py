@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from eyevsai_core import families
+from eyevsai_core.families import FamilyInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
 
 def test_families_variants_states_and_examples(eyevsai: Callable) -> None:
@@ -32,3 +38,25 @@ def test_as_json(eyevsai: Callable, mean_family: object) -> None:
     assert variant["example"] == "eyevsai train mean/plain --data doodles"
     assert set(variant) == {"name", "summary", "plain", "example"}
     assert families["deep-v1"]["install"] == "pip install eyevsai-deep-v1"
+
+
+def test_an_installed_family_that_lacks_something(
+    eyevsai: Callable, monkeypatch: pytest.MonkeyPatch, mean_family: Any
+) -> None:
+    row = FamilyInfo(
+        name="mean",
+        status="missing",
+        distribution="eyevsai-core",
+        version="1",
+        family=mean_family,
+        install="pip install engine",
+        reason="not installed: engine",
+    )
+    second = replace(mean_family.variants[0], name="second")
+    family = replace(mean_family, variants=(*mean_family.variants, second))
+    monkeypatch.setattr(families, "list_families", lambda: (replace(row, family=family),))
+    said = eyevsai("list").out
+    assert "\n  mean/second\n" in said
+    assert "mean  Missing  numpy, eyevsai-core 1  not installed: engine; pip install engine" in said
+    assert "$ eyevsai install mean" in said
+    assert "$ eyevsai train mean/plain" in said

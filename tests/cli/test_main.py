@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 
 import eyevsai_core
+from eyevsai_core.cli import main as main_module
 from eyevsai_core.cli.main import _NAMES
 from eyevsai_core.errors import DatasetError
 
@@ -71,6 +75,17 @@ def test_every_command_has_a_help_page(eyevsai: Callable, name: str) -> None:
     assert said.out.startswith(f"usage: eyevsai {name}")
     assert "--help" in said.out
     assert not [line for line in said.out.splitlines() if len(line) > 100 or line.endswith(" ")]
+
+
+@pytest.mark.parametrize("group", ["models", "data", "runs"])
+def test_every_command_of_a_group_has_a_help_page(eyevsai: Callable, group: str) -> None:
+    page = eyevsai(group, "--help").out
+    names = page.partition("Commands\n")[2].partition("\n\n")[0].splitlines()
+    assert len(names) > 1
+    for line in names:
+        name = line.split()[0]
+        said = eyevsai(group, name, "--help")
+        assert said.out.startswith(f"usage: eyevsai {group} {name}")
 
 
 def test_the_first_page_names_every_command(eyevsai: Callable) -> None:
@@ -160,6 +175,58 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         child.stdout.close()
         assert child.stderr.read() == b""
     assert child.returncode == 1
+
+
+def test_a_broken_pipe_and_a_refusal_end_with_1(
+    eyevsai: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silenced = []
+    errors: list[type[BaseException]] = [BrokenPipeError, typer.Abort]
+
+    def stop() -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(main_module, "_silence", silenced.append)
+    monkeypatch.setattr("eyevsai_core.families.list_families", stop)
+    assert (eyevsai("list").code, len(silenced)) == (1, 1)
+    said = eyevsai("list")
+    assert (said.code, said.err) == (1, "aborted\n")
+
+
+def test_within_another_program_the_code_is_returned() -> None:
+    command = typer.main.get_command(main_module.app)
+    assert command.main(["--version"], standalone_mode=False) == 0
+    assert command.main(["models", "list", "--nope"], standalone_mode=False) == 2
+
+
+def test_streams_that_cannot_be_told_how_to_write() -> None:
+    screen = io.StringIO()
+    with redirect_stdout(screen), redirect_stderr(screen):
+        assert (
+            typer.main.get_command(main_module.app).main(["--version"], standalone_mode=False) == 0
+        )
+    assert screen.getvalue().startswith("eyevsai ")
+
+
+def test_what_is_silenced_says_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as stream:
+        main_module._silence(stream)
+        stream.write("words")
+    assert (tmp_path / "said").read_text() == ""
+
+
+def test_the_console_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["eyevsai", "--version"])
+    with pytest.raises(SystemExit) as end:
+        main_module.main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"eyevsai {eyevsai_core.__version__}\n"
+
+
+def test_a_group_alone_prints_its_help_page(eyevsai: Callable) -> None:
+    assert eyevsai("models").out == eyevsai("models", "--help").out
 
 
 def test_a_terminal_without_unicode_is_no_error() -> None:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 
+from eyevsai_core.cli import models
 from eyevsai_core.model_registry import ModelRegistry
 
 if TYPE_CHECKING:
@@ -17,11 +21,18 @@ REF = "mean/plain/tiny@1"
 
 
 @pytest.fixture
-def two(eyevsai: Command, data: Path, model: dict[str, Any]) -> dict[str, Any]:
+def two(model: dict[str, Any]) -> dict[str, Any]:
     """Two versions; the second is the latest."""
-    said = eyevsai("train", "mean", "--data", data, "--image-size", 32, "--json")
-    assert said.json["ref"] == "mean/plain/tiny@2"
+    again(model, "mean/plain/tiny", 2)
     return model
+
+
+def again(model: dict[str, Any], series: str, version: int) -> None:
+    """Register a copy of a model under another name."""
+    place = ModelRegistry().root / series / str(version)
+    shutil.copytree(model["path"], place)
+    card = json.loads((place / "card.json").read_text())
+    (place / "card.json").write_text(json.dumps({**card, "ref": f"{series}@{version}"}))
 
 
 def test_without_models(eyevsai: Command) -> None:
@@ -53,7 +64,9 @@ def test_a_damaged_card_is_a_row(eyevsai: Command, model: dict[str, Any]) -> Non
     assert row["problem"]
 
 
-@pytest.mark.parametrize("name", [REF, "mean/plain/tiny", "mean/plain", "mean", "production", "latest"])
+@pytest.mark.parametrize(
+    "name", [REF, "mean/plain/tiny", "mean/plain", "mean", "production", "latest"]
+)
 def test_show_by_any_name(eyevsai: Command, model: dict[str, Any], name: str) -> None:
     eyevsai("models", "alias", REF, "production")
     said = eyevsai("models", "show", name)
@@ -64,14 +77,11 @@ def test_show_by_any_name(eyevsai: Command, model: dict[str, Any], name: str) ->
     assert eyevsai("models", "show", name, "--json").json["ref"] == model["ref"]
 
 
-def test_names_that_mean_nothing_or_too_much(
-    eyevsai: Command, two: dict[str, Any], data: Path
-) -> None:
+def test_names_that_mean_nothing_or_too_much(eyevsai: Command, two: dict[str, Any]) -> None:
     said = eyevsai("models", "show", "maen")
     assert said.code == 1
     assert "no model is called 'maen'" in said.err
-    other = data.rename(data.with_name("other"))
-    eyevsai("train", "mean", "--data", other, "--image-size", 32)
+    again(two, "mean/plain/other", 1)
     for series in ("tiny", "other"):
         eyevsai("models", "alias", f"mean/plain/{series}", "production")
     said = eyevsai("models", "show", "production")
@@ -130,3 +140,41 @@ def test_another_registry(eyevsai: Command, data: Path, tmp_path: Path) -> None:
     assert REF in eyevsai("models", "list", *where).out
     assert REF not in eyevsai("models", "list").out
     assert json.loads(eyevsai("models", "show", "mean", "--json", *where).out)["ref"] == REF
+
+
+def test_an_artefact_that_does_not_load_is_found(eyevsai: Command, model: dict[str, Any]) -> None:
+    place = Path(model["path"])
+    (place / "model.onnx").chmod(0o644)
+    (place / "model.onnx").write_bytes(b"junk")
+    card = json.loads((place / "card.json").read_text())
+    card["files"]["model.onnx"] = hashlib.sha256(b"junk").hexdigest()
+    (place / "card.json").write_text(json.dumps(card))
+    said = eyevsai("models", "verify")
+    assert said.code == 1
+    assert "✗ mean/plain/tiny@1\n    " in said.out
+
+
+def test_a_card_without_figures_is_a_row(eyevsai: Command, model: dict[str, Any]) -> None:
+    path = Path(model["path"]) / "card.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": {}}))
+    (_, row) = eyevsai("models", "list").out.splitlines()
+    assert row.split()[0] == REF
+    assert "%" not in row
+    assert eyevsai("models", "show", REF).code == 0
+
+
+@pytest.mark.usefixtures("model")
+def test_who_sits_there_is_asked(eyevsai: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [False, True]
+
+    def confirm(question: str, **options: bool) -> None:
+        assert question == f"Remove {REF}?"
+        assert options["err"]
+        if not answers.pop(0):
+            raise typer.Abort
+
+    monkeypatch.setattr(models, "_somebody_is_here", lambda: True)
+    monkeypatch.setattr(typer, "confirm", confirm)
+    said = eyevsai("models", "rm", REF)
+    assert (said.code, said.err) == (1, "aborted\n")
+    assert eyevsai("models", "rm", REF).out == f"removed {REF}\n"

@@ -4,14 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eyevsai_core.errors import OutputError
+from eyevsai_core import families, training
+from eyevsai_core.config import TrainConfig, option
+from eyevsai_core.errors import DatasetError, OutputError
+from eyevsai_core.families import FamilyInfo
 from eyevsai_core.model_registry import ModelRegistry
-from eyevsai_core.run import RunState, list_runs
+from eyevsai_core.run import Run, RunState, list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,26 +48,64 @@ def test_as_json(eyevsai: Command, data: Path, tmp_path: Path) -> None:
     assert said.err == ""
 
 
-def test_options_by_name_by_pair_and_by_file(
-    eyevsai: Command, data: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def asked(eyevsai: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Return the options that training would be asked for, without training."""
+    given: dict[str, Any] = {}
+
+    def train_model(*_: object, config: dict[str, Any], **rest: object) -> None:
+        given.update(config=config, **rest)
+        raise DatasetError("enough")
+
+    monkeypatch.setattr(training, "train_model", train_model)
+
+    def ask(*words: object) -> dict[str, Any]:
+        given.clear()
+        said = eyevsai("train", *words)
+        assert said.err == "error: enough\n"
+        return dict(given["config"])
+
+    return ask
+
+
+def test_options_by_name_by_pair_and_by_file(asked: Command, tmp_path: Path) -> None:
     file = tmp_path / "options.toml"
-    file.write_text("sharpness = 5.0\nimage_size = 16\nseed = 3\n")
-
-    def config(*words: object) -> dict[str, Any]:
-        said = eyevsai("train", "mean", "--data", data, "--config", file, "--json", *words)
-        assert said.code == 0, said.out
-        return dict(said.json["config"])
-
-    assert {"sharpness": 5.0, "image_size": 16, "seed": 3}.items() <= config().items()
-    assert config("-o", "sharpness=7")["sharpness"] == 7
-    assert config("-o", "sharpness=7", "--sharpness", 9)["sharpness"] == 9
-    assert config("--sharpness=9", "--seed=4")["seed"] == 4
+    file.write_text('sharpness = 5.0\nimage_size = "none"\nseed = 3\n')
+    words = ("mean", "--data", "x", "--config", file)
+    assert asked(*words) == {"sharpness": 5.0, "image_size": None, "seed": 3}
+    assert asked(*words, "-o", "sharpness=7")["sharpness"] == 7
+    assert asked(*words, "-o", "sharpness=7", "--sharpness", 9)["sharpness"] == 9
+    assert asked(*words, "-o", "seed=8")["seed"] == 8
+    assert asked(*words, "-o", "seed=8", "--seed=9")["seed"] == 9
 
 
-def test_the_family_may_come_after_its_options(eyevsai: Command, data: Path) -> None:
-    words = ("train", "--sharpness", 9, "--image-size", 32, "mean/plain", "--data", data)
-    assert eyevsai(*words, "--json").json["config"]["sharpness"] == 9
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--sharpness", "9", "mean/plain", "--data", "x"],
+        ["--data", "mean", "--sharpness=9", "mean"],
+        ["mean", "--data=x", "--sharpness", "9"],
+    ],
+)
+def test_the_family_may_stand_anywhere(asked: Command, words: list[str]) -> None:
+    assert asked(*words) == {"sharpness": 9.0}
+
+
+def test_yes_no_options_are_flags(asked: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config(TrainConfig):
+        mirror: bool = option(False, help="learn from mirrored pictures too")
+        flip: bool | None = option(None, help="chosen unless said")
+        data: str = option("own", help="has the name of an option of `train`")
+
+    family = replace(sys.modules["mean_family"].FAMILY, config=Config)
+    info = FamilyInfo(name="mean", status="ready", distribution="x", family=family)
+    monkeypatch.setattr(families, "list_families", lambda: (info,))
+    assert asked("mean", "--data", "x", "--mirror", "--no-flip") == {"mirror": True, "flip": False}
+    assert asked("mean", "--data", "x", "-o", "flip=none", "-o", "data=y") == {
+        "flip": None,
+        "data": "y",
+    }
 
 
 @pytest.mark.parametrize(
@@ -108,6 +150,45 @@ def test_help_of_a_family_shows_every_option_with_range_and_default(eyevsai: Com
     assert "--sharpness" not in eyevsai("train", "--help").out
 
 
+def test_the_table_of_options_says_every_kind_of_range(
+    eyevsai: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config(TrainConfig):
+        flip: bool = option(True, help="mirror")
+        kernel: str = option("rbf", help="kind", choices=("rbf", "linear"))
+        steps: int = option(1, help="how many", low=1, unit="steps")
+        rate: float | None = option(1e-4, help="how fast", low=1e-6, high=1e7)
+        title: str = option("", help="name")
+
+    family = replace(sys.modules["mean_family"].FAMILY, config=Config)
+    info = FamilyInfo(name="mean", status="ready", distribution="x", family=family)
+    monkeypatch.setattr(families, "list_families", lambda: (info,))
+    page = eyevsai("train", "mean", "--help").out
+    lines = {line.split()[0]: " ".join(line.split()) for line in page.splitlines() if "--" in line}
+    assert lines["--[no-]flip"] == "--[no-]flip yes, no yes mirror"
+    assert lines["--kernel"] == "--kernel rbf, linear rbf kind"
+    assert lines["--steps"] == "--steps at least 1 steps 1 how many"
+    assert lines["--rate"] == "--rate 1e-06 to 10000000 or none 0.0001 how fast"
+    assert lines["--title"] == "--title text name"
+
+
+def test_interrupted_before_the_run_began(
+    eyevsai: Command, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    errors: list[BaseException] = [KeyboardInterrupt(), OutputError("full")]
+
+    def train_model(*_: object, **__: object) -> None:
+        raise errors.pop(0)
+
+    monkeypatch.setattr(training, "train_model", train_model)
+    old = Run.create(family="mean", variant="plain", dataset="tiny", config={})
+    (old.folder / "run.json").write_text("[")
+    said = eyevsai("train", "mean", "--data", data)
+    assert (said.code, said.err) == (130, "interrupted\n")
+    assert eyevsai("train", "mean", "--data", data).err == "error: full\n"
+
+
 def test_interrupted_says_how_to_go_on_and_goes_on(eyevsai: Command, data: Path) -> None:
     stopped = eyevsai(*WORDS, "--data", data, "--fail", "interrupt")
     (run,) = list_runs()
@@ -124,11 +205,18 @@ def test_interrupted_says_how_to_go_on_and_goes_on(eyevsai: Command, data: Path)
     assert "is finished" in again.err
 
 
-def test_resuming_something_else_is_refused(eyevsai: Command, data: Path) -> None:
+def test_resuming_something_else_is_refused(
+    eyevsai: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     eyevsai(*WORDS, "--data", data, "--fail", "interrupt")
     said = eyevsai("train", "mean", "--data", "other", "--sharpness", 3, "--resume")
     assert said.code == 2
     assert "--sharpness 3.0, --data other" in said.err
+    family = replace(sys.modules["mean_family"].FAMILY, name="median")
+    info = FamilyInfo(name="median", status="ready", distribution="x", family=family)
+    monkeypatch.setattr(families, "list_families", lambda: (info,))
+    said = eyevsai("train", "median", "--resume")
+    assert "not asked for median/plain" in said.err
 
 
 def test_a_full_disk_says_how_to_go_on(

@@ -7,8 +7,13 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console, Group
+
+from eyevsai_core.cli import evaluate, explain
+from eyevsai_core.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +49,14 @@ def test_predict_as_json(eyevsai: Command, picture: Path, model: dict[str, Any])
     assert sum(row["probability"] for row in answer["top"]) == pytest.approx(1)
 
 
+def test_predict_with_a_folder_that_is_a_model(
+    eyevsai: Command, picture: Path, model: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(model["path"]).parent)
+    said = eyevsai("predict", picture, "--model", Path(model["path"]).name, "--json")
+    assert said.json["model"] == "mean/plain/tiny@1"
+
+
 def test_predict_folders_and_stdin(eyevsai: Command, data: Path, picture: Path) -> None:
     said = eyevsai("predict", data / "test", "--json").json["predictions"]
     assert [row["file"] for row in said] == [str(p) for p in sorted((data / "test").rglob("*.png"))]
@@ -59,6 +72,7 @@ def test_predict_goes_on_after_a_picture_that_cannot_be_read(
     assert said.code == 1
     assert "across" in said.out
     assert said.err.count("error: ") == 2
+    assert eyevsai("predict", tmp_path / "junk.jpg").out == ""
     said = eyevsai("predict", tmp_path / "junk.jpg", picture, "--json")
     assert said.code == 1
     assert "junk.jpg" in said.json["predictions"][0]["error"]
@@ -113,9 +127,7 @@ def test_explain(
     ("words", "message"),
     [(["--label", "left"], "'left'"), (["--method", "lime"], "occlusion, rise")],
 )
-def test_explain_mistakes(
-    eyevsai: Command, picture: Path, words: list[str], message: str
-) -> None:
+def test_explain_mistakes(eyevsai: Command, picture: Path, words: list[str], message: str) -> None:
     said = eyevsai("explain", picture, *words)
     assert said.code == 2
     assert message in said.err
@@ -201,3 +213,47 @@ def test_export_mistakes(eyevsai: Command, tmp_path: Path, model: dict[str, Any]
     said = eyevsai("export", "mean", "--out", tmp_path / "model.onnx")
     assert said.code == 1
     assert "is damaged: report.html was changed" in said.err
+
+
+def test_what_is_taken_for_what(eyevsai: Command, data: Path) -> None:
+    for split in data.iterdir():
+        (split / "across").rename(split / "x")
+        (split / "down").rename(split / "across")
+        (split / "x").rename(split / "down")
+    said = eyevsai("evaluate", "mean", "--data", data).out
+    title, header, first, second = said.splitlines()[-4:]
+    assert title == "Most often mixed up"
+    assert header.split() == ["is", "taken", "for", "times"]
+    assert first.split() == ["across", "down", "4"]
+    assert second.split() == ["down", "across", "4"]
+
+
+def test_classes_without_pictures_and_many_classes() -> None:
+    labels = np.arange(12)
+    found = Evaluation(
+        dataset="x",
+        split="test",
+        classes=tuple(f"class {k}" for k in range(13)),
+        labels=labels,
+        probabilities=np.eye(13, dtype=np.float32)[labels],
+        paths=("a.png",) * 12,
+    )
+    console = Console(width=100)
+    with console.capture() as page:
+        console.print(Group(*evaluate._classes(found), *evaluate._mixed_up(found)))
+    assert "8 of 12" in page.get()
+    assert "class 12" not in page.get()
+    assert "mixed up" not in page.get()
+
+
+def test_the_small_picture_of_an_explanation(
+    eyevsai: Command, picture: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pixels = np.zeros((4, 2, 3), np.uint8)
+    pixels[0, 0] = 255, 1, 2
+    drawn = explain._small(pixels)
+    assert drawn.plain == "▀▀\n▀▀\n"
+    assert drawn.spans[0].style == "rgb(255,1,2) on rgb(0,0,0)"
+    monkeypatch.setattr(explain, "out", lambda: Console(force_terminal=True, width=100))
+    said = eyevsai("explain", picture, "--model", "mean", "--out", tmp_path / "why.png")
+    assert said.out.count("▀" * 36) == 18

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zipfile
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +21,7 @@ from eyevsai_shallow.planes import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -54,9 +53,8 @@ def generated(size: int, seed: int = 0) -> Pictures:
     return np.stack(pictures).clip(0, 255).astype(np.uint8)
 
 
-def real(size: int, each: int = 4) -> Pictures:
+def real(folder: Path, size: int, each: int = 4) -> Pictures:
     """A few pictures out of every set, resized."""
-    folder = Path(os.environ["EYEVSAI_TEST_DATA"])  # must be set: these tests are not optional
     archives = sorted(folder.glob("*.zip"))
     assert archives, f"no data sets in {folder}"
     pictures = [picture for path in archives for picture in _from_zip(path, each)]
@@ -74,9 +72,16 @@ def _from_zip(path: Path, each: int) -> Iterator[Image.Image]:
             yield Image.open(BytesIO(archive.read(name))).convert("RGB")
 
 
-@pytest.fixture(scope="module", params=SIZES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        *(pytest.param((size, False), id=f"{size}-generated") for size in SIZES),
+        *(pytest.param((size, True), id=f"{size}", marks=pytest.mark.realdata) for size in SIZES),
+    ],
+)
 def pictures(request: pytest.FixtureRequest) -> Pictures:
-    return np.concatenate([generated(request.param), real(request.param)])
+    size, is_real = request.param
+    return real(request.getfixturevalue("test_data"), size) if is_real else generated(size)
 
 
 def reference_small(picture: Pictures) -> Pictures:

@@ -13,6 +13,7 @@ from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.config import ShallowConfig
 from eyevsai_shallow.forest_graph import round_down
 from eyevsai_shallow.graph import classifier_graph
+from eyevsai_shallow.kernel_machine import KernelMachine
 from eyevsai_shallow.scores import estimator_scores, pair_scores
 from eyevsai_shallow.trainer import ShallowTrainer
 
@@ -99,9 +100,35 @@ def test_pair_scores_prefer_the_class_that_wins_its_pairs() -> None:
     # Pairs (0,1), (0,2), (1,2): class 1 wins both of its own.
     scores = pair_scores(np.array([[-2.0, 0.5, 3.0]]), 3)
     assert scores.argmax() == 1
-    np.testing.assert_allclose(
-        scores[0, 0], -(np.log1p(np.exp(2.0)) + np.log1p(np.exp(-0.5))) / 2, rtol=1e-6
-    )
+    np.testing.assert_allclose(scores.sum(), 1.5, rtol=1e-6)  # three pairs, each half a vote
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
+def test_two_classes_are_the_same_machine_as_libsvm_s(kernel: str) -> None:
+    dice = np.random.default_rng(0)
+    labels = np.arange(80) % 2
+    x = (dice.normal(size=(80, 5)) + labels[:, None]).astype(np.float32)
+    options = {"C": 3.0, "kernel": kernel, "gamma": 0.2, "coef0": 1.0}
+    ours = KernelMachine(**options).fit(x, labels)
+    theirs = SVC(**options).fit(x, labels)
+    expected = theirs.decision_function(x)
+    np.testing.assert_allclose(ours.decision_function(x)[:, 1], expected, atol=5e-3)
+    np.testing.assert_array_equal(ours.predict(x), theirs.predict(x))
+    assert ours.decision_function(x[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
+def test_very_many_pictures_are_told_apart_in_pairs(
+    n_classes: int, kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyevsai_shallow.trainer.MOST_ROWS", 10)
+    classifier = fit(tmp_path, n_classes, kernel=kernel)
+    assert isinstance(classifier.pipeline[-1], SVC)
+    test = shapes(40, n_classes, seed=2)
+    native = classifier.predict_scores(test.images)
+    assert (native.argmax(axis=1) == test.labels).mean() > 0.6
+    np.testing.assert_allclose(run_graph(classifier, test.images), native, atol=2e-4)
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])

@@ -46,7 +46,8 @@ def list_data(*, as_json: Json = False) -> None:
         names = ("name", "summary", "classes", "pictures", "licence", "attribution", "source")
         print_json({"datasets": [{name: getattr(i, name) for name in names} for i in infos]})
         return
-    rows = table("name", "pictures", "classes", "licence", "", right=("pictures", "classes"), whole=("name",))
+    numbers = ("pictures", "classes")
+    rows = table("name", *numbers, "licence", "", right=numbers, whole=("name",))
     for i in infos:
         name = Text(i.name, "bold cyan")
         rows.add_row(name, str(i.pictures), str(len(i.classes)), i.licence, i.summary)

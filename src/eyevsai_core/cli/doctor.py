@@ -30,9 +30,7 @@ def doctor_command(*, as_json: Json = False) -> None:
         rows = table("", "check", "", whole=("check",))
         rows.show_header = False
         for found in findings:
-            rows.add_row(
-                Text(*_SIGNS[found.state]), Text(found.check), printable(found.text)
-            )
+            rows.add_row(Text(*_SIGNS[found.state]), Text(found.check), printable(found.text))
         show(rows)
         say()
         say(_verdict(states))

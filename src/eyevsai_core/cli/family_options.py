@@ -66,8 +66,7 @@ class TrainCommand(Command):
         """Write the help page, with the family's own options in a table."""
         family = self._family(ctx)
         own = [p for p in self.params if p.name not in _names(family)]
-        help_option = self.get_help_option(ctx)
-        shown = [*own, help_option] if help_option else own
+        shown = [*own, self.get_help_option(ctx)]
         write_page(
             formatter,
             [

@@ -44,9 +44,8 @@ class _QuickHelp:
         Loading that takes as long as the whole rest of the start.
         """
         option = super().get_help_option(ctx)  # type: ignore[misc]  # a mixin of Typer's classes
-        if option is not None:
-            option.default = False
-            option.help = "show this page"
+        option.default = False
+        option.help = "show this page"
         return option
 
 
@@ -120,7 +119,7 @@ def foot(command: Any) -> list[RenderableType]:
     """Return the examples of a command."""
     lines = [line.strip() for line in (command.epilog or "").splitlines() if line.strip()]
     if not lines:
-        return []
+        return []  # a command whose usage says it all
     examples = [Text.assemble(("$ ", "dim"), line) for line in lines]
     return [Text("Examples", style="bold"), indented(*examples)]
 
@@ -172,8 +171,6 @@ def _flags(parameter: Any) -> Text:
 
 def _explained(parameter: Any) -> Text:
     text = Text(parameter.help or "")
-    if parameter.required:
-        text.append(" (required)", style="dim")
-    elif parameter.show_default and parameter.default not in (None, False, True, (), [], ""):
+    if parameter.show_default and parameter.default not in (None, False, True, (), [], ""):
         text.append(f" (default: {parameter.default})", style="dim")
     return text

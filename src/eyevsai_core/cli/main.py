@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 from rich.text import Text
@@ -121,25 +121,28 @@ class _Commands(Group):
             note(("aborted", "yellow"))
             code = EXIT_ERROR
         except BrokenPipeError:
-            # The reader has gone: no more words, also not those of the interpreter's last flush.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence(sys.stdout)
             code = EXIT_ERROR
         return sys.exit(code) if standalone else code
+
+
+def _silence(stream: TextIO) -> None:
+    """Let nothing more be written: the reader has gone, and the last flush must not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail_usage(error: Any, *, as_json: bool) -> int:
     """Say what is wrong with the words that were typed."""
     message = error.format_message()
     message = message[:1].lower() + message[1:]
-    if hasattr(error, "possibilities") and error.ctx:
+    if hasattr(error, "possibilities"):
         known = [flag for p in error.ctx.command.get_params(error.ctx) for flag in p.opts]
         message = f"no such option: {error.option_name}." + did_you_mean(error.option_name, known)
     if as_json:
         print_json({"error": message, "kind": "UsageError", "exit": EXIT_USAGE})
         return EXIT_USAGE
     note(("error: ", "bold red"), printable(message))
-    if error.ctx:
-        note((f"see: {error.ctx.command_path} --help", "dim"))
+    note((f"see: {error.ctx.command_path} --help", "dim"))
     return EXIT_USAGE
 
 

@@ -36,7 +36,7 @@ app = typer.Typer(
     epilog="eyevsai models list\neyevsai models alias shallow/svm_hog_lbp/doodles@3 production",
 )
 
-_WHOLE = ("model", "95 % interval", "made")
+_COLUMNS = ("model", "accuracy", "95 % interval", "made", "aliases")
 Reference = Annotated[
     str,
     typer.Argument(
@@ -60,7 +60,7 @@ def list_models(*, registry: Registry = None, as_json: Json = False) -> None:
         say(("no models in ", "dim"), str(models.root))
         say(("make one:  ", "dim"), "eyevsai train shallow --data doodles")
         return
-    made = table("model", "accuracy", "95 % interval", "made", "aliases", right=("accuracy",), whole=_WHOLE)
+    made = table(*_COLUMNS, right=("accuracy",), whole=_COLUMNS[:-1])
     for row in rows:
         made.add_row(Text(str(row.ref), "cyan"), *_cells(row))
     show(made)
@@ -193,9 +193,13 @@ def _confirm(refs: list[ModelRef], *, yes: bool) -> None:
     if yes:
         return
     names = ", ".join(map(str, refs))
-    if not sys.stdin.isatty():
+    if not _somebody_is_here():
         raise ConfigError(f"this removes {names}; nobody is here to be asked: say --yes")
     typer.confirm(f"Remove {names}?", abort=True, err=True)
+
+
+def _somebody_is_here() -> bool:
+    return sys.stdin.isatty()
 
 
 def _say_removed(refs: list[ModelRef], *, dry_run: bool, as_json: bool) -> None:

@@ -59,9 +59,7 @@ def list_all(
     infos = [(run, _info(run)) for run in runs]
     for run, info in infos:
         result = info.get("ref") if info["state"] == "ok" else info.get("reason")
-        rows.add_row(
-            Text(run.id, "cyan"), status_text(info["state"]), printable(result or "")
-        )
+        rows.add_row(Text(run.id, "cyan"), status_text(info["state"]), printable(result or ""))
     show(rows)
     if any(info["state"] in _RESUMABLE for _, info in infos):
         say(("\ngo on with one:  ", "dim"), "eyevsai train --resume RUN")

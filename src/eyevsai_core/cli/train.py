@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import socket
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -183,11 +181,10 @@ def _own_run() -> Run | None:
     """Return the run that this process worked on and did not finish."""
     from eyevsai_core.run import RunState, list_runs
 
-    with suppress(RunError):
-        for run in reversed(list_runs()):
-            info = run.info
-            if info.get("pid") == os.getpid() and info.get("host") == socket.gethostname():
-                return run if info.get("state") != RunState.OK else None
+    for run in reversed(list_runs()):
+        with suppress(RunError):
+            if run.is_own:
+                return None if run.state is RunState.OK else run
     return None
 
 

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TRUSTED", "ShallowClassifier"]
 
-TRUSTED = ("sklearn.feature_selection._univariate_selection.f_classif", "sklearn.tree._tree.Tree")
+TRUSTED = (
+    "eyevsai_shallow.kernel_machine.KernelMachine",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.tree._tree.Tree",
+)
 """What skops may build besides its own safe types: a fixed list, never the file's wishes."""
 
 _MODEL, _SETTINGS = "model.skops", "settings.json"

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from eyevsai_core.errors import ExportError
 from eyevsai_shallow.feature_graph import feature_nodes
 from eyevsai_shallow.forest_graph import forest_node
-from eyevsai_shallow.scores import SMOOTHING, pair_matrices
+from eyevsai_shallow.kernel_machine import KernelMachine
+from eyevsai_shallow.scores import SMOOTHING, VOTE_SLOPE, pair_matrices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -52,8 +53,10 @@ def classifier_graph(classifier: ShallowClassifier) -> onnx.ModelProto:
     build.nodes += nodes
     reduced = _transforms(build, classifier.pipeline, "features")
     estimator = classifier.pipeline[-1]
-    if hasattr(estimator, "support_vectors_"):
+    if isinstance(estimator, KernelMachine):
         _svm(build, estimator, reduced)
+    elif hasattr(estimator, "support_vectors_"):
+        _pair_svm(build, estimator, reduced)
     elif hasattr(estimator, "estimators_"):
         _forest(build, estimator, reduced, dict(classifier.pipeline.steps))
     else:
@@ -99,24 +102,38 @@ def _logistic(build: _Builder, estimator: Any, value: str) -> None:
     build.add("Add", product, build.hold(offset), output="scores")
 
 
-def _svm(build: _Builder, estimator: Any, value: str) -> None:
-    """Weave kernel, pair decisions and coupling as dense products, faster than SVMClassifier."""
+def _svm(build: _Builder, machine: KernelMachine, value: str) -> None:
+    """Weave a one-against-rest machine: kernel, weights, offset, as dense products."""
+    decisions = _decisions(build, machine, value, machine.vectors_, machine.weights_)
+    build.add("Add", decisions, build.hold(machine.intercept_), output="scores")
+
+
+def _pair_svm(build: _Builder, estimator: Any, value: str) -> None:
+    """Weave libsvm's pairs and their soft votes; far faster than the operator SVMClassifier."""
     n_classes = len(estimator.classes_)
     weights, offset = _pair_weights(estimator)
-    vectors = estimator.support_vectors_
-    if estimator.kernel == "linear":
-        decisions = build.add("MatMul", value, build.hold(vectors.T @ weights))
-    else:
-        kernel = _kernel(build, estimator, value, vectors)
-        decisions = build.add("MatMul", kernel, build.hold(weights))
+    decisions = _decisions(build, estimator, value, estimator.support_vectors_, weights)
     pairs = build.add("Add", decisions, build.hold(offset))
     first, second = pair_matrices(n_classes)
-    scale = -1.0 / max(n_classes - 1, 1)
-    won = build.add("MatMul", build.add("Softplus", pairs), build.hold(second * scale))
-    lost = build.add(
-        "MatMul", build.add("Softplus", build.add("Neg", pairs)), build.hold(first * scale)
-    )
+    share = 1 / (n_classes - 1)
+    vote = build.add("Sigmoid", build.add("Mul", pairs, build.hold(VOTE_SLOPE)))
+    other = build.add("Sub", build.hold(1.0), vote)
+    won = build.add("MatMul", vote, build.hold(first * share))
+    lost = build.add("MatMul", other, build.hold(second * share))
     build.add("Add", won, lost, output="scores")
+
+
+def _decisions(
+    build: _Builder,
+    machine: Any,
+    value: str,
+    vectors: npt.NDArray[Any],
+    weights: npt.NDArray[np.float64],
+) -> str:
+    if machine.kernel == "linear":
+        return build.add("MatMul", value, build.hold(vectors.T.astype(np.float64) @ weights))
+    kernel = _kernel(build, machine, value, vectors)
+    return build.add("MatMul", kernel, build.hold(weights))
 
 
 def _pair_weights(estimator: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -140,8 +157,8 @@ def _pair_weights(estimator: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[
     return np.stack(columns, axis=1), np.asarray(estimator.intercept_)
 
 
-def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[np.float64]) -> str:
-    gamma = float(estimator._gamma)  # noqa: SLF001  the number that "scale" became; no public name
+def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[Any]) -> str:
+    gamma = float(estimator.gamma)
     product = build.add("MatMul", value, build.hold(vectors.T))
     if estimator.kernel == "poly":
         line = build.add(
@@ -153,7 +170,7 @@ def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[np
     if estimator.kernel != "rbf":
         raise ExportError(f"no graph is known for the SVM kernel {estimator.kernel!r}")
     own = build.add("ReduceSumSquare", value, build.hold([1], np.int64), keepdims=1)
-    both = build.add("Add", own, build.hold((vectors**2).sum(axis=1)))
+    both = build.add("Add", own, build.hold((vectors.astype(np.float64) ** 2).sum(axis=1)))
     distance = build.add("Sub", both, build.add("Mul", product, build.hold(2.0)))
     # Rounding can make the distance of a vector to itself slightly negative.
     positive = build.add("Max", distance, build.hold(0.0))

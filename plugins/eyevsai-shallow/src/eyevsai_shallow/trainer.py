@@ -22,6 +22,7 @@ from eyevsai_core.calibration import softmax
 from eyevsai_core.files import write_json
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.features import FeatureExtractor
+from eyevsai_shallow.kernel_machine import MOST_ROWS, KernelMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -228,7 +229,7 @@ class ShallowTrainer:
         return _Prepared(steps, value, labels, variance)
 
     def _fit(self, candidate: _Candidate, prepared: _Prepared, *, threads: int) -> Pipeline:
-        estimator = self._estimator(candidate, prepared.variance, threads)
+        estimator = self._estimator(candidate, prepared, threads)
         estimator.fit(prepared.value, prepared.labels)
         return Pipeline([*prepared.steps, ("estimator", estimator)])
 
@@ -254,7 +255,7 @@ class ShallowTrainer:
             block[columns] = number
         return block
 
-    def _estimator(self, candidate: _Candidate, variance: float, threads: int) -> Any:
+    def _estimator(self, candidate: _Candidate, prepared: _Prepared, threads: int) -> Any:
         config = self.config
         weight = None if config.class_weight == "none" else config.class_weight
         if config.classifier == "rf":
@@ -268,17 +269,22 @@ class ShallowTrainer:
             )
         if config.classifier == "lr":
             return LogisticRegression(C=candidate.c or 1.0, max_iter=1000, class_weight=weight)
-        return SVC(
-            C=candidate.c or 1.0,
-            kernel=config.kernel,
-            gamma=(candidate.gamma or 1.0) / (2 * variance),
-            degree=config.degree,
-            coef0=1.0,
-            class_weight=weight,
-            decision_function_shape="ovo",
-            cache_size=_CACHE_MB,
-            random_state=config.seed,
-        )
+        return self._machine(candidate, prepared, threads)
+
+    def _machine(self, candidate: _Candidate, prepared: _Prepared, threads: int) -> Any:
+        config = self.config
+        options: dict[str, Any] = {
+            "C": candidate.c or _GRID["svm"]["c"][0],
+            "kernel": config.kernel,
+            "gamma": (candidate.gamma or 1.0) / (2 * prepared.variance),
+            "degree": config.degree,
+            "coef0": 1.0,
+            "class_weight": None if config.class_weight == "none" else config.class_weight,
+        }
+        if len(prepared.value) <= MOST_ROWS:
+            return KernelMachine(**options, threads=threads)
+        # Between pairs each problem is small: the only way in reasonable time.
+        return SVC(**options, decision_function_shape="ovo", cache_size=_CACHE_MB)
 
 
 def _clearly_best(
