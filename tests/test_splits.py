@@ -119,7 +119,9 @@ class TestWithSplits:
 
 def test_of_a_large_train_split_no_more_is_set_aside_than_is_of_use() -> None:
     samples = [
-        Sample(Path(f"{i}.png"), "ab"[i % 2], Split.TRAIN if i < 60_000 else Split.TEST, f"{i:064x}")
+        Sample(
+            Path(f"{i}.png"), "ab"[i % 2], Split.TRAIN if i < 60_000 else Split.TEST, f"{i:064x}"
+        )
         for i in range(60_010)
     ]
     whole = with_splits(Dataset("large", Path(), ("a", "b"), tuple(samples)), seed=0)

@@ -30,12 +30,29 @@ __all__ = [
 
 GROUP = "eyevsai"
 KNOWN_FAMILIES = {
-    "deep-v1": "eyevsai-deep-v1",
-    "deep-v2": "eyevsai-deep-v2",
-    "shallow": "eyevsai-shallow",
-    "transfer": "eyevsai-transfer",
+    "deep-v1": (
+        "eyevsai-deep-v1",
+        "PyTorch",
+        "convolutional networks of four blocks, trained from nothing",
+    ),
+    "deep-v2": (
+        "eyevsai-deep-v2",
+        "PyTorch",
+        "residual and dense networks with channel and spatial attention",
+    ),
+    "shallow": (
+        "eyevsai-shallow",
+        "scikit-learn",
+        "hand-made features (HOG, LBP, colour, texture) and a scikit-learn classifier",
+    ),
+    "transfer": (
+        "eyevsai-transfer",
+        "TensorFlow",
+        "well-known networks that have seen a million pictures, fine-tuned on yours",
+    ),
 }
-"""Families of this project and the packages that bring them: what `install` can offer."""
+"""Families of this project: the package that brings each, its framework, its summary. This is what
+`install` can offer before anything is installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +60,8 @@ class FamilyInfo:
     """One row of `list`: a family, where it comes from, and whether it can be used.
 
     `status` is ``ready``, ``missing`` (something has to be installed: `install`) or ``broken``
-    (`reason`). `family` is None unless the plugin could be read.
+    (`reason`). `family` is None unless the plugin could be read; `summary` and `framework` are
+    known of this project's families before.
     """
 
     name: str
@@ -53,6 +71,8 @@ class FamilyInfo:
     family: ModelFamily | None = None
     install: str = ""
     reason: str = ""
+    summary: str = ""
+    framework: str = ""
 
 
 @cache
@@ -94,13 +114,15 @@ def list_families() -> tuple[FamilyInfo, ...]:
                     f"{other.version} and {distribution} {version}; uninstall one of them"
                 )
             rows[family.name] = _row(family, distribution, version)
-    for name, distribution in KNOWN_FAMILIES.items():
+    for name, (distribution, framework, summary) in KNOWN_FAMILIES.items():
         if name not in rows and name not in {row.name for row in broken}:
             rows[name] = FamilyInfo(
                 name=name,
                 status="missing",
                 distribution=distribution,
                 install=f"pip install {distribution}",
+                summary=summary,
+                framework=framework,
             )
     return tuple(sorted([*rows.values(), *broken], key=lambda row: row.name))
 
@@ -132,6 +154,8 @@ def _row(family: ModelFamily, distribution: str, version: str) -> FamilyInfo:
         family=family,
         install=f"pip install {wanted}" if missing else "",
         reason=f"not installed: {', '.join(missing)}" if missing else "",
+        summary=family.summary,
+        framework=family.framework,
     )
 
 

@@ -56,6 +56,7 @@ def test_failure_of_the_installer(eyevsai: Callable, monkeypatch: pytest.MonkeyP
     said = eyevsai("install", "deep-v1", "--json")
     assert said.code == 1
     assert "ended with 7" in said.json["error"]
+    assert said.json["kind"] == "MissingDependencyError"
 
 
 def test_what_is_ready_is_left_alone(eyevsai: Callable, monkeypatch: pytest.MonkeyPatch) -> None:

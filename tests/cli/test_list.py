@@ -19,7 +19,8 @@ def test_families_variants_states_and_examples(eyevsai: Callable) -> None:
     assert "mean  Ready  numpy, eyevsai-core 1" in lines
     assert "  mean/plain  (default)" in lines
     assert "    $ eyevsai train mean/plain --data doodles" in lines
-    assert "deep-v1  Missing  eyevsai-deep-v1  pip install eyevsai-deep-v1" in lines
+    assert "deep-v1  Missing: pip install eyevsai-deep-v1  PyTorch, eyevsai-deep-v1" in lines
+    assert "  convolutional networks" in lines
     assert "  $ eyevsai install deep-v1" in lines
     assert any(line.startswith("odd  Broken") for line in lines)
     assert "  ImportError: no [bold]engine[/]; update or uninstall odd-package" in lines
@@ -57,6 +58,6 @@ def test_an_installed_family_that_lacks_something(
     monkeypatch.setattr(families, "list_families", lambda: (replace(row, family=family),))
     said = eyevsai("list").out
     assert "\n  mean/second\n" in said
-    assert "mean  Missing  numpy, eyevsai-core 1  not installed: engine; pip install engine" in said
+    assert "mean  Missing: not installed: engine; pip install engine  eyevsai-core 1" in said
     assert "$ eyevsai install mean" in said
     assert "$ eyevsai train mean/plain" in said

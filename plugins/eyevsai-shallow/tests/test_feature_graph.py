@@ -61,7 +61,8 @@ def run(config: FeatureConfig, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[n
         made.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     [whole] = session.run(None, {"pixels": pictures})
-    for n in (0, 1, 3):
+    # Not 0: `OnnxClassifier` answers an empty batch itself, and onnxruntime before 1.32 cannot.
+    for n in (1, 3):
         [part] = session.run(None, {"pixels": pictures[:n]})
         assert part.shape == (n, whole.shape[1])
         assert np.array_equal(part, whole[:n])

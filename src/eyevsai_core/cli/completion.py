@@ -110,7 +110,7 @@ def _families() -> tuple[FamilyInfo, ...]:
 
 
 def _summary(row: FamilyInfo) -> str:
-    return row.family.summary if row.family else row.status
+    return f"{row.status}: {row.summary}" if row.summary else row.status
 
 
 def _matching(incomplete: str, found: object) -> list[tuple[str, str]]:

@@ -32,7 +32,7 @@ __all__ = [
     "write_page",
 ]
 
-_FIRST = 18
+_FIRST = 20
 
 
 class _QuickHelp:

@@ -25,7 +25,8 @@ def list_command(*, as_json: Json = False) -> None:
     """List every model family: its variants, whether it is ready, and an example of each."""
     from eyevsai_core.families import list_families
 
-    rows = list_families()
+    # What can be used at once comes first; the sort keeps the order of the names.
+    rows = sorted(list_families(), key=lambda row: row.status != "ready")
     if as_json:
         print_json({"families": [_plain(row) for row in rows]})
     else:
@@ -37,8 +38,8 @@ def _plain(row: FamilyInfo) -> dict[str, Any]:
     return {
         "name": row.name,
         "status": row.status,
-        "summary": family.summary if family else "",
-        "framework": family.framework if family else "",
+        "summary": row.summary,
+        "framework": row.framework,
         "distribution": row.distribution,
         "version": row.version,
         "install": row.install,
@@ -62,8 +63,8 @@ def _example(row: FamilyInfo, variant: str) -> str:
 def _block(row: FamilyInfo) -> RenderableType:
     """Draw one family: a heading, and below it each variant with both descriptions."""
     lines: list[RenderableType] = [_heading(row)]
-    if row.family:
-        lines.append(Text(row.family.summary))
+    if row.summary:
+        lines.append(Text(row.summary))
     if row.status == "missing":
         lines.append(Text.assemble(("$ ", "dim"), f"eyevsai install {row.name}"))
     elif row.status == "broken":
@@ -86,9 +87,9 @@ def _block(row: FamilyInfo) -> RenderableType:
 def _heading(row: FamilyInfo) -> Text:
     status = status_text(row.status)
     status.plain = status.plain.capitalize()
-    origin = [row.family.framework] if row.family else []
-    origin.append(f"{row.distribution} {row.version}".strip())
-    text = Text.assemble((row.name, "bold"), "  ", status, "  ", (", ".join(origin), "dim"))
     if row.status == "missing":
-        text.append(f"  {row.reason + '; ' if row.reason else ''}{row.install}", style="dim")
-    return text
+        status.append(f": {row.reason + '; ' if row.reason else ''}{row.install}")
+    origin = [row.framework, f"{row.distribution} {row.version}".strip()]
+    return Text.assemble(
+        (row.name, "bold"), "  ", status, "  ", (", ".join(filter(None, origin)), "dim")
+    )

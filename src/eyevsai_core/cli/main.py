@@ -32,19 +32,19 @@ __all__ = ["app", "main"]
 
 _COMMANDS = {
     "Learn what there is": {
-        "list": "model families and their variants: what is ready, what can be installed",
+        "list": "model families: what is ready, what can be installed",
         "install": "install a model family into this environment",
         "data": "data sets: list, look into, check",
     },
     "Make a model": {
         "train": "train, calibrate, verify, evaluate and register a model",
-        "runs": "what was trained, how it went; resume what was interrupted",
+        "runs": "what was tried, and how it ended",
     },
     "Use a model": {
         "predict": "say what pictures show",
         "explain": "show which part of a picture an answer rests on",
         "evaluate": "measure a model on a data set",
-        "export": "write a model, its predictions, its report or its card to a file",
+        "export": "write a model, its answers or its report to a file",
         "models": "registered models: list, show, verify, name, remove",
     },
     "When something is wrong": {

@@ -173,7 +173,7 @@ def _told_how_to_go_on() -> Iterator[None]:
     except OutputError:
         run = _own_run()
         if run:
-            note(f"when there is room, go on with: eyevsai train --resume {run.id}")
+            note(f"once that is mended, go on with: eyevsai train --resume {run.id}")
         raise
 
 

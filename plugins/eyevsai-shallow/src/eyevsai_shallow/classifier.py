@@ -62,9 +62,11 @@ class ShallowClassifier:
 
     def feature_scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits of extracted features, float32 (n, n_features)."""
-        for _, step in self.pipeline.steps[:-1]:
-            features = step.transform(features).astype(np.float32, copy=False)
-        return estimator_scores(self.pipeline[-1], features)
+        value: npt.NDArray[Any] = features
+        for name, step in self.pipeline.steps[:-1]:
+            # In float64, as the artefact does; a forest's features stay as they are.
+            value = step.transform(value if name == "select" else value.astype(np.float64))
+        return estimator_scores(self.pipeline[-1], value)
 
     def save(self, directory: Path) -> None:
         """Write ``model.skops`` and ``settings.json``: no pickle."""

@@ -32,10 +32,14 @@ class _Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
-    def hold(self, value: npt.ArrayLike, dtype: type = np.float32) -> str:
+    def hold(self, value: npt.ArrayLike, dtype: type = np.float64) -> str:
         name = f"weight_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
+
+    def hold_single(self, value: npt.NDArray[Any]) -> str:
+        """Hold numbers that float32 has exactly in half the room, as float64 to the graph."""
+        return self.add("Cast", self.hold(value, np.float32), to=TensorProto.DOUBLE)
 
     def add(self, op: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         name = output or f"{op.lower()}_{len(self.nodes)}"
@@ -73,24 +77,32 @@ def classifier_graph(classifier: ShallowClassifier) -> onnx.ModelProto:
 
 
 def _transforms(build: _Builder, pipeline: Any, features: str) -> str:
-    """Weave selection, scaling and PCA; the latter two are one affine map."""
+    """Weave selection, scaling and PCA, in float64 as `ShallowClassifier` computes them.
+
+    A kernel machine sums thousands of terms that nearly cancel: in float32 the artefact would
+    differ from the model in the third digit.
+    """
     value = features
     steps = dict(pipeline.steps[:-1])
     if "select" in steps:
         kept = np.flatnonzero(steps["select"].get_support())
         value = build.add("Gather", value, build.hold(kept, np.int64), axis=1)
     if "scale" in steps:
-        # Centre first, then scale: the order in which float32 loses least.
+        value = build.add("Cast", value, to=TensorProto.DOUBLE)
         centred = build.add("Sub", value, build.hold(steps["scale"].mean_))
         value = build.add("Div", centred, build.hold(steps["scale"].scale_))
     if "pca" in steps:
         pca = steps["pca"]
-        weights = pca.components_.T.astype(np.float64)
-        if pca.whiten:
-            weights = weights / np.sqrt(pca.explained_variance_)
         centred = build.add("Sub", value, build.hold(pca.mean_))
-        value = build.add("MatMul", centred, build.hold(weights))
+        value = build.add("MatMul", centred, build.hold_single(pca.components_.T))
+        if pca.whiten:
+            spread = np.sqrt(np.asarray(pca.explained_variance_, np.float64))
+            value = build.add("Div", value, build.hold(spread))
     return value
+
+
+def _finish(build: _Builder, value: str) -> None:
+    build.add("Cast", value, output="scores", to=TensorProto.FLOAT)
 
 
 def _logistic(build: _Builder, estimator: Any, value: str) -> None:
@@ -99,13 +111,13 @@ def _logistic(build: _Builder, estimator: Any, value: str) -> None:
         weights = np.concatenate([np.zeros_like(weights), weights])
         offset = np.array([0.0, offset[0]])
     product = build.add("MatMul", value, build.hold(weights.T))
-    build.add("Add", product, build.hold(offset), output="scores")
+    _finish(build, build.add("Add", product, build.hold(offset)))
 
 
 def _svm(build: _Builder, machine: KernelMachine, value: str) -> None:
     """Weave a one-against-rest machine: kernel, weights, offset, as dense products."""
     decisions = _decisions(build, machine, value, machine.vectors_, machine.weights_)
-    build.add("Add", decisions, build.hold(machine.intercept_), output="scores")
+    _finish(build, build.add("Add", decisions, build.hold(machine.intercept_)))
 
 
 def _pair_svm(build: _Builder, estimator: Any, value: str) -> None:
@@ -120,7 +132,7 @@ def _pair_svm(build: _Builder, estimator: Any, value: str) -> None:
     other = build.add("Sub", build.hold(1.0), vote)
     won = build.add("MatMul", vote, build.hold(first * share))
     lost = build.add("MatMul", other, build.hold(second * share))
-    build.add("Add", won, lost, output="scores")
+    _finish(build, build.add("Add", won, lost))
 
 
 def _decisions(
@@ -159,7 +171,7 @@ def _pair_weights(estimator: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[
 
 def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[Any]) -> str:
     gamma = float(estimator.gamma)
-    product = build.add("MatMul", value, build.hold(vectors.T))
+    product = build.add("MatMul", value, build.hold_single(vectors.T))
     if estimator.kernel == "poly":
         line = build.add(
             "Add",
@@ -186,4 +198,5 @@ def _forest(build: _Builder, estimator: Any, value: str, steps: dict[str, Any]) 
     build.nodes.append(forest_node(estimator, value, "votes"))
     columns = build.hold(np.arange(len(estimator.classes_)), np.int64)
     votes = build.add("Gather", "votes", columns, axis=1)
-    build.add("Log", build.add("Add", votes, build.hold(SMOOTHING)), output="scores")
+    smooth = build.add("Add", votes, build.hold(SMOOTHING, np.float32))
+    build.add("Log", smooth, output="scores")

@@ -57,7 +57,7 @@ class KernelMachine(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         """Fit one machine a class, in threads: libsvm works without Python's lock."""
         self.classes_ = np.unique(y)
         n_classes = len(self.classes_)
-        matrix = kernel_matrix(self, X, X).astype(np.float64)
+        matrix = kernel_matrix(self, X, X)
 
         def fit_one(label: int) -> SVC:
             machine = SVC(C=self.C, kernel="precomputed", class_weight=self.class_weight)
@@ -93,13 +93,19 @@ class KernelMachine(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
 
 def kernel_matrix(
-    machine: KernelMachine, a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Return the kernel of each row of `a` with each of `b`, float32 (n_a, n_b)."""
+    machine: KernelMachine, a: npt.NDArray[Any], b: npt.NDArray[Any]
+) -> npt.NDArray[np.float64]:
+    """Return the kernel of each row of `a` with each of `b`, float64 (n_a, n_b)."""
+    a, b = a.astype(np.float64, copy=False), b.astype(np.float64, copy=False)
     product = np.asarray(a @ b.T)
     if machine.kernel == "linear":
         return product
     if machine.kernel == "poly":
-        return (np.float32(machine.gamma) * product + np.float32(machine.coef0)) ** machine.degree
-    distance = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * product
-    return np.asarray(np.exp(np.float32(-machine.gamma) * np.maximum(distance, 0)))
+        return np.asarray((machine.gamma * product + machine.coef0) ** machine.degree)
+    product *= -2
+    product += np.square(a).sum(axis=1)[:, None]
+    product += np.square(b).sum(axis=1)
+    # Rounding can make the distance of a vector to itself slightly negative.
+    np.maximum(product, 0, out=product)
+    product *= -machine.gamma
+    return np.asarray(np.exp(product, out=product))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from eyevsai_core.calibration import Calibration, fit_calibration, softmax
+from eyevsai_core.errors import ConfigError, ModelCorruptError
+from eyevsai_core.graph import calibration_nodes
+from eyevsai_core.metrics import expected_calibration_error
+
+
+def overconfident(n: int, n_classes: int = 5, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of a model that is right as often as its softmax says, times three."""
+    dice = np.random.default_rng(seed)
+    scores = dice.normal(size=(n, n_classes)) * 1.5
+    chances = softmax(scores.astype(np.float32)).astype(np.float64)
+    chances /= chances.sum(axis=1, keepdims=True)
+    labels = np.array([dice.choice(n_classes, p=row) for row in chances])
+    return (3 * scores).astype(np.float32), labels
+
+
+def in_graph(calibration: Calibration, scores: np.ndarray) -> np.ndarray:
+    shape = ["n", scores.shape[1]]
+    graph = helper.make_graph(
+        calibration_nodes(calibration, "s", "p"),
+        "calibration",
+        [helper.make_tensor_value_info("s", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("p", TensorProto.FLOAT, shape)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"s": scores})[0]
+
+
+METHODS = ("none", "temperature", "platt", "isotonic")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_probabilities_are_probabilities(method: str) -> None:
+    scores, labels = overconfident(400)
+    rows = fit_calibration(scores, labels, method=method).apply(scores)
+    assert rows.dtype == np.float32
+    assert (rows >= 0).all()
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("n_classes", [2, 5, 30])
+def test_the_graph_equals_the_array_code(method: str, n_classes: int) -> None:
+    scores, labels = overconfident(600, n_classes)
+    calibration = fit_calibration(scores, labels, method=method)
+    fresh, _ = overconfident(500, n_classes, seed=1)
+    extreme = np.float32([[0] * n_classes, [1e4] + [0] * (n_classes - 1), [-1e4] * n_classes])
+    both = np.concatenate([fresh, extreme])
+    np.testing.assert_allclose(in_graph(calibration, both), calibration.apply(both), atol=2e-6)
+    assert in_graph(calibration, both[:0]).shape == (0, n_classes)
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic", "auto"])
+def test_calibration_mends_overconfidence_on_fresh_pictures(method: str) -> None:
+    calibration = fit_calibration(*overconfident(3000), method=method)
+    scores, labels = overconfident(5000, seed=2)
+    before = expected_calibration_error(softmax(scores), labels)
+    after = expected_calibration_error(calibration.apply(scores), labels)
+    assert before > 0.2
+    assert after < 0.04
+
+
+def test_temperature_finds_the_factor() -> None:
+    calibration = fit_calibration(*overconfident(20_000), method="temperature")
+    assert calibration.parameters["temperature"] == pytest.approx(3, rel=0.05)
+
+
+def test_temperature_never_changes_the_best_label() -> None:
+    scores, labels = overconfident(300)
+    rows = fit_calibration(scores, labels, method="temperature").apply(scores)
+    np.testing.assert_array_equal(rows.argmax(axis=1), scores.argmax(axis=1))
+
+
+def test_auto_takes_one_parameter_when_pictures_are_few() -> None:
+    assert fit_calibration(*overconfident(200), method="auto").method == "temperature"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_picture_and_one_class_seen_are_survived(method: str) -> None:
+    calibration = fit_calibration(np.float32([[3, 1, 0]]), np.array([0]), method=method)
+    assert np.isfinite(calibration.apply(np.float32([[0, 1, 2]]))).all()
+
+
+def test_isotonic_is_monotone_in_each_class() -> None:
+    calibration = fit_calibration(*overconfident(3000), method="isotonic")
+    for heights in calibration.parameters["heights"]:
+        assert (np.diff(heights) >= -1e-12).all()
+
+
+def test_unknown_methods_are_refused() -> None:
+    with pytest.raises(ConfigError, match="calibration must be one of auto, none"):
+        fit_calibration(*overconfident(10), method="magic")
+    with pytest.raises(ModelCorruptError, match="a calibration is a method"):
+        Calibration.from_dict({"method": "magic", "parameters": {}})
+
+
+def test_round_trip() -> None:
+    calibration = fit_calibration(*overconfident(100), method="platt")
+    assert Calibration.from_dict(calibration.to_dict()) == calibration
