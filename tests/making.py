@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -14,8 +14,10 @@ from eyevsai_core.calibration import Calibration
 from eyevsai_core.card import ModelCard
 from eyevsai_core.files import staging_directory
 from eyevsai_core.graph import build_artefact
-from eyevsai_core.model_ref import ModelRef
-from eyevsai_core.model_registry import ModelRegistry
+
+if TYPE_CHECKING:
+    from eyevsai_core.model_ref import ModelRef
+    from eyevsai_core.model_registry import ModelRegistry
 
 CLASSES = ("red", "green", "blue")
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ from PIL import Image
 
 from eyevsai_core.errors import ImageError
 from eyevsai_core.images import MAX_PIXELS, as_image, check_array, decode_image, picture_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RED = np.full((6, 4, 3), (200, 30, 10), np.uint8)
 
@@ -91,7 +94,7 @@ def huge_png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize("side", [10_001, 20_000, 50_000, 2**31 - 1])
 def test_a_picture_larger_than_the_limit_is_refused_from_its_header(side: int) -> None:
     assert side * side > MAX_PIXELS
-    with pytest.raises(ImageError, match="scale it down|too large|cannot be read"):
+    with pytest.raises(ImageError, match=r"scale it down|too large|cannot be read"):
         decode_image(huge_png(side, side))
 
 

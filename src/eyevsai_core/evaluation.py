@@ -7,13 +7,14 @@ import io
 import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from eyevsai_core.catalog import load_dataset
-from eyevsai_core.dataset import Split
-from eyevsai_core.errors import ConfigError, DatasetError
+from eyevsai_core.dataset import Dataset, Split
+from eyevsai_core.errors import ConfigError, DatasetError, did_you_mean
 from eyevsai_core.files import write_atomic
 from eyevsai_core.metrics import (
     ClassMetrics,
@@ -26,16 +27,16 @@ from eyevsai_core.pixels import PixelCache
 from eyevsai_core.splits import with_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
-
-    from eyevsai_core.dataset import Dataset
 
 __all__ = ["Evaluation", "evaluate_model", "evaluate_source", "export_predictions"]
 
 _CHUNK = 512
+_NUMBERS, _ANSWERS = "evaluation.json", "predictions.csv"
+_COLUMNS = ("path", "label", "predicted", "confidence")
+_NAMED = 8  # labels that a message lists
 
 
 class _Answers(Protocol):
@@ -48,7 +49,7 @@ class _Answers(Protocol):
     def predict_proba(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """A model's answers to one split of a data set.
 
@@ -101,38 +102,77 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
         }
 
+    def save(self, folder: Path) -> None:
+        """Write ``evaluation.json``, the numbers, and ``predictions.csv``, every answer.
+
+        Raises `OutputError`.
+        """
+        export_predictions(self, folder / _ANSWERS)
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        write_atomic(folder / _NUMBERS, text.encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `DatasetError` when it is missing or damaged."""
+        try:
+            about = json.loads((folder / _NUMBERS).read_text(encoding="utf-8"))
+            classes = tuple(about["classes"])
+            column = {label: i for i, label in enumerate(classes)}
+            text = (folder / _ANSWERS).read_text(encoding="utf-8", errors="surrogateescape")
+            rows = list(csv.reader(io.StringIO(text, newline="")))[1:]
+            answers = [row[len(_COLUMNS) :] for row in rows]
+            return cls(
+                dataset=about["dataset"],
+                split=about["split"],
+                classes=classes,
+                labels=np.array([column[row[1]] for row in rows], np.int64),
+                probabilities=np.array(answers, np.float32).reshape(about["n"], len(classes)),
+                paths=tuple(row[0] for row in rows),
+            )
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+            raise DatasetError(
+                f"{str(folder)!r} must hold {_NUMBERS} and {_ANSWERS} as an evaluation saves "
+                f"them, but: {error}"
+            ) from error
+
 
 def evaluate_model(
     classifier: _Answers,
-    dataset: Dataset,
+    dataset: str | Path | Dataset,
     *,
     split: str = "test",
     pixels: PixelCache | None = None,
     allow_unreadable: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Run a model over one split.
+    """Run a model over one split of a data set, of a folder or of a named set.
 
     Pictures come from the pixel cache at the model's input size: by the resize contract the
-    artefact would make the same bytes of the original files. Raises `DatasetError` when the
-    split is empty or holds labels that the model does not know.
+    artefact would make the same bytes of the original files. `pixels` is the cache of `dataset`
+    when it is open already. `progress` is called with (done, total). Raises `ConfigError` for an
+    unknown split, `DatasetError` when the split is empty or holds labels that the model does not
+    know.
     """
-    unknown = sorted(set(dataset.classes) - set(classifier.classes))
-    if unknown:
-        raise DatasetError(
-            f"the model does not know the label{'s' if len(unknown) > 1 else ''} "
-            f"{', '.join(map(repr, unknown[:5]))} of data set {dataset.name!r}; it knows "
-            f"{', '.join(classifier.classes[:8])}"
+    if not isinstance(dataset, Dataset):
+        evaluation, _ = evaluate_source(
+            classifier,
+            dataset,
+            split=split,
+            allow_unreadable=allow_unreadable,
+            progress=(lambda _, done, total, __: progress(done, total)) if progress else None,
         )
+        return evaluation
+    _check_split(split, [each.value for each in Split])
+    _check_classes(classifier, dataset)
     if not dataset.split(split):
         raise DatasetError(
             f"data set {dataset.name!r} has no {split!r} split; it has "
             f"{', '.join(dataset.counts())}"
         )
-    cache = pixels or PixelCache.open(
-        dataset, classifier.image_size, allow_unreadable=allow_unreadable
-    )
-    images = cache.images(split)
+    if pixels is None:
+        dataset = replace(dataset, samples=dataset.split(split))
+        pixels = PixelCache.open(dataset, classifier.image_size, allow_unreadable=allow_unreadable)
+    images = pixels.images(split)
     rows = []
     for start in range(0, len(images), _CHUNK):
         rows.append(classifier.predict_proba(images[start : start + _CHUNK]))
@@ -144,10 +184,33 @@ def evaluate_model(
         dataset=dataset.name,
         split=split,
         classes=classifier.classes,
-        labels=own[cache.labels(split)],
+        labels=own[pixels.labels(split)],
         probabilities=np.concatenate(rows),
-        paths=tuple(str(sample.path) for sample in cache.samples(dataset, split)),
+        paths=tuple(str(sample.path) for sample in pixels.samples(dataset, split)),
     )
+
+
+def _check_split(split: str, known: list[str]) -> None:
+    if split not in known:
+        raise ConfigError(
+            f"split must be one of {', '.join(known)}, but got {split!r}."
+            + did_you_mean(split, known)
+        )
+
+
+def _check_classes(classifier: _Answers, dataset: Dataset) -> None:
+    unknown = [label for label in dataset.classes if label not in set(classifier.classes)]
+    if unknown:
+        raise DatasetError(
+            f"data set {dataset.name!r} has {len(unknown)} of {len(dataset.classes)} labels that "
+            f"the model does not know: {_listed(unknown)}; it knows {_listed(classifier.classes)}. "
+            "Evaluate on a data set with the model's labels, or train on this one"
+        )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    return ", ".join(map(repr, labels[:_NAMED])) + more
 
 
 def evaluate_source(
@@ -167,10 +230,9 @@ def evaluate_source(
     order. `progress` is called with (stage, done, total, {}). Raises `ConfigError` for an unknown
     split, `DatasetError` as `load_dataset` and `evaluate_model` do.
     """
-    names = ["all", *(each.value for each in Split)]
-    if split not in names:
-        raise ConfigError(f"split must be one of {', '.join(names)}, but got {split!r}")
+    _check_split(split, ["all", *(each.value for each in Split)])
     dataset = load_dataset(source, seed=seed)
+    _check_classes(classifier, dataset)  # before minutes of decoding
     if split == "all":
         chosen = tuple(replace(sample, split=Split.TEST) for sample in dataset.samples)
     else:
@@ -202,29 +264,38 @@ def export_predictions(evaluation: Evaluation, path: Path) -> None:
     Columns: path, label, predicted, confidence, and the probability of each class. Raises
     `ConfigError` for another ending, `OutputError` when it cannot be written.
     """
+    classes, predicted = evaluation.classes, evaluation.predicted
+    # The shortest decimals that are this float32: 0.1, not 0.10000000149011612.
+    texts = evaluation.probabilities.astype(str).tolist()
     rows = [
-        {
-            "path": evaluation.paths[i],
-            "label": evaluation.classes[evaluation.labels[i]],
-            "predicted": evaluation.classes[evaluation.predicted[i]],
-            "confidence": float(evaluation.probabilities[i].max()),
-            "probabilities": dict(
-                zip(evaluation.classes, evaluation.probabilities[i].tolist(), strict=True)
-            ),
-        }
-        for i in range(len(evaluation.labels))
+        (
+            evaluation.paths[i],
+            classes[evaluation.labels[i]],
+            classes[predicted[i]],
+            texts[i][predicted[i]],
+            texts[i],
+        )
+        for i in range(len(texts))
     ]
     if path.suffix == ".jsonl":
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text = "".join(_json_line(classes, *row) for row in rows)
     elif path.suffix == ".csv":
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer)
-        first = ["path", "label", "predicted", "confidence"]
-        writer.writerow([*first, *evaluation.classes])
-        writer.writerows(
-            [*(row[name] for name in first), *row["probabilities"].values()] for row in rows
-        )
+        writer.writerow([*_COLUMNS, *classes])
+        writer.writerows([*first, *row] for *first, row in rows)
         text = buffer.getvalue()
     else:
         raise ConfigError(f"predictions are written as .csv or .jsonl, but got {str(path)!r}")
-    write_atomic(path, text.encode())
+    # A file's name is bytes: what is not UTF-8 in it is written as it is.
+    write_atomic(path, text.encode(errors="surrogateescape"))
+
+
+def _json_line(classes: tuple[str, ...], *row: Any) -> str:
+    *first, confidence, probabilities = row
+    values = {
+        **dict(zip(_COLUMNS, first, strict=False)),
+        "confidence": float(confidence),
+        "probabilities": dict(zip(classes, map(float, probabilities), strict=True)),
+    }
+    return json.dumps(values, ensure_ascii=False) + "\n"

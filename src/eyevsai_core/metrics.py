@@ -6,13 +6,16 @@ an accuracy of 0.70 is anything from 0.60 to 0.80, and a table that hides it mis
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eyevsai_core.errors import DatasetError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -24,18 +27,28 @@ __all__ = [
     "ClassMetrics",
     "Interval",
     "ReliabilityBin",
+    "SelectivePoint",
     "bootstrap",
     "class_metrics",
     "confusion_matrix",
     "evaluate_probabilities",
     "expected_calibration_error",
     "reliability_bins",
+    "selective_accuracy",
+    "top_k_accuracy",
+    "wilson_interval",
 ]
 
 BINS = 15
 _RESAMPLES = 1000
+_CHUNK = 2_000_000  # weights in memory at once: 16 MB
 _TOP = 5
 _SMALLEST = 1e-12
+_Z = 1.959964  # the normal distribution's 97.5 % point
+# Of pictures that are all right (or all wrong) every resample is too: the bootstrap would claim
+# certainty. These metrics take Wilson's interval there.
+_SHARES = ("accuracy", "top_5_accuracy", "balanced_accuracy", "macro_f1")
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,15 @@ class ReliabilityBin:
     accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class SelectivePoint:
+    """What is left when only answers of at least `threshold` confidence count."""
+
+    threshold: float
+    answered: int
+    accuracy: Interval
+
+
 def evaluate_probabilities(
     probabilities: Probabilities, labels: Labels, *, seed: int = 0
 ) -> dict[str, Interval]:
@@ -81,57 +103,138 @@ def evaluate_probabilities(
 
     ``accuracy``, ``balanced_accuracy`` (mean recall), ``top_5_accuracy`` where there are more
     than five classes, ``macro_f1``, ``log_loss`` (nats), ``brier`` (0-2) and ``ece`` (0-1).
+    Raises `DatasetError` when there is no picture, or a label that has no column.
     """
+    _check(probabilities, labels)
     n, n_classes = probabilities.shape
     predicted = probabilities.argmax(axis=1)
-    right = (predicted == labels).astype(np.float64)
+    right = predicted == labels
+    gaps = right - probabilities.max(axis=1).astype(np.float64)
+    by_truth, by_answer = _summing(labels, n_classes), _summing(predicted, n_classes)
+    by_bin = _summing(_bins(probabilities), BINS)
+    per_picture = _per_picture(probabilities, labels)
+    values = np.stack(list(per_picture.values()), axis=1)
+    rows = []
+    # All metrics of a resample are sums over its pictures, weighted by how often each was drawn.
+    for weights in [np.ones((1, n)), *_resamples(n, seed)]:
+        hits, support, answers = by_truth(weights * right), by_truth(weights), by_answer(weights)
+        rows.append(
+            np.column_stack(
+                [
+                    weights @ values / n,
+                    _balanced(hits, support),
+                    _macro_f1(hits, support, answers),
+                    np.abs(by_bin(weights * gaps)).sum(axis=1) / n,
+                ]
+            )
+        )
+    names = [*per_picture, "balanced_accuracy", "macro_f1", "ece"]
+    table = dict(zip(names, np.concatenate(rows).T, strict=True))
+    order = [*_SHARES, "log_loss", "brier", "ece"]
+    found = {name: _interval(table[name][0], table[name][1:], n) for name in order if name in table}
+    for name in found.keys() & _SHARES:
+        if found[name].value in (0, 1):
+            found[name] = wilson_interval(round(found[name].value) * n, n)
+    return found
+
+
+def _check(probabilities: Probabilities, labels: Labels) -> None:
+    if probabilities.ndim != 2 or probabilities.shape[:1] != labels.shape or not labels.size:  # noqa: PLR2004  a matrix
+        raise DatasetError(
+            "metrics need probabilities (n, n_classes) and labels (n,) of at least one picture, "
+            f"but got shapes {probabilities.shape} and {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= probabilities.shape[1]:
+        raise DatasetError(
+            f"labels must be column numbers from 0 to {probabilities.shape[1] - 1}, but got "
+            f"{int(labels.min())} to {int(labels.max())}"
+        )
+
+
+def _per_picture(probabilities: Probabilities, labels: Labels) -> dict[str, Floats]:
+    """Return what is averaged over pictures, each (n,)."""
+    n, n_classes = probabilities.shape
     of_truth = probabilities[np.arange(n), labels].astype(np.float64)
-    truth = np.eye(n_classes)[labels]
-    per_picture = {
-        "accuracy": right,
+    square = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64)
+    found = {
+        "accuracy": (probabilities.argmax(axis=1) == labels).astype(np.float64),
         "log_loss": -np.log(np.maximum(of_truth, _SMALLEST)),
-        "brier": ((probabilities - truth) ** 2).sum(axis=1),
+        # sum of (p - truth)^2, without a matrix of the truth
+        "brier": square - 2 * of_truth + 1,
     }
     if n_classes > _TOP:
-        rank = (probabilities > of_truth[:, None].astype(np.float32)).sum(axis=1)
-        per_picture["top_5_accuracy"] = (rank < _TOP).astype(np.float64)
-    found = {name: _mean_interval(values, seed) for name, values in per_picture.items()}
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    pairs = {
-        "ece": lambda i: _ece(confidence[i], right[i]),
-        "balanced_accuracy": lambda i: _balanced(labels[i], predicted[i], n_classes),
-        "macro_f1": lambda i: _macro_f1(labels[i], predicted[i], n_classes),
-    }
-    found |= {name: bootstrap(function, n, seed=seed) for name, function in pairs.items()}
-    order = ["accuracy", "top_5_accuracy", "balanced_accuracy", "macro_f1"]
-    order += ["log_loss", "brier", "ece"]
-    return {name: found[name] for name in order if name in found}
+        found["top_5_accuracy"] = (_rank(probabilities, labels) < _TOP).astype(np.float64)
+    return found
+
+
+def _rank(probabilities: Probabilities, labels: Labels) -> Labels:
+    """Return the place of the truth, 0 is the best; of equals the lower column, as argmax does."""
+    of_truth = probabilities[np.arange(len(labels)), labels][:, None]
+    before = np.arange(probabilities.shape[1]) < labels[:, None]
+    ahead = (probabilities > of_truth) | ((probabilities == of_truth) & before)
+    return np.asarray(ahead.sum(axis=1), np.int64)
+
+
+def _resamples(n: int, seed: int) -> Iterator[Floats]:
+    """Draw n of n pictures 1000 times: yield how often each was drawn, (some, n) at a time."""
+    dice = np.random.default_rng(seed)
+    chunk = max(1, min(_RESAMPLES, _CHUNK // n))
+    for start in range(0, _RESAMPLES, chunk):
+        draws = (dice.integers(0, n, n) for _ in range(min(chunk, _RESAMPLES - start)))
+        yield np.array([np.bincount(drawn, minlength=n) for drawn in draws], np.float64)
+
+
+def _summing(groups: Labels, n_groups: int) -> Callable[[Floats], Floats]:
+    """Make a function that sums the columns of (m, n) of each group: (m, n_groups)."""
+    order = np.argsort(groups, kind="stable")
+    present, starts = np.unique(groups[order], return_index=True)
+
+    def sums(weights: Floats) -> Floats:
+        found = np.zeros((len(weights), n_groups))
+        found[:, present] = np.add.reduceat(weights[:, order], starts, axis=1)
+        return found
+
+    return sums
+
+
+def _balanced(hits: Floats, support: Floats) -> Floats:
+    """Return the mean recall of the classes that are there, for each row."""
+    recall = hits / np.maximum(support, 1)
+    return np.asarray(recall.sum(axis=1) / (support > 0).sum(axis=1))
+
+
+def _macro_f1(hits: Floats, support: Floats, answers: Floats) -> Floats:
+    """Return the mean F1 of the classes that were shown or answered, for each row."""
+    either = support + answers
+    f1 = 2 * hits / np.maximum(either, 1)
+    return np.asarray(f1.sum(axis=1) / (either > 0).sum(axis=1))
+
+
+def _interval(value: float, resampled: Sequence[float] | Floats, n: int) -> Interval:
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    # A percentile interval of a biased statistic (ECE) can miss the value itself.
+    return Interval(float(value), float(min(low, value)), float(max(high, value)), n)
 
 
 def bootstrap(
     function: Callable[[Labels], float], n: int, *, seed: int = 0, resamples: int = _RESAMPLES
 ) -> Interval:
-    """Return `function` of all indices 0..n-1, with its interval over resampled indices."""
+    """Return `function` of all indices 0..n-1, with its interval over resampled indices.
+
+    >>> import numpy as np
+    >>> right = np.arange(400) % 4 > 0
+    >>> print(bootstrap(lambda i: right[i].mean(), len(right)))
+    0.750 (0.708-0.790)
+    """
     dice = np.random.default_rng(seed)
-    everything = np.arange(n)
-    values = [function(dice.integers(0, n, n)) for _ in range(resamples)]
-    low, high = np.percentile(values, [2.5, 97.5])
-    value = float(function(everything))
-    # A percentile interval of a biased statistic (ECE) can miss the value itself.
-    return Interval(value, min(float(low), value), max(float(high), value), n)
+    values = [float(function(dice.integers(0, n, n))) for _ in range(resamples)]
+    return _interval(float(function(np.arange(n))), values, n)
 
 
-def _mean_interval(values: Floats, seed: int) -> Interval:
-    """Bootstrap a mean without a loop: in chunks, so that memory stays flat."""
-    n = len(values)
-    dice = np.random.default_rng(seed)
-    chunk = max(1, 2_000_000 // n)
-    means: list[float] = []
-    while len(means) < _RESAMPLES:
-        picks = dice.integers(0, n, (min(chunk, _RESAMPLES - len(means)), n))
-        means.extend(values[picks].mean(axis=1).tolist())
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high), n)
+def top_k_accuracy(probabilities: Probabilities, labels: Labels, k: int) -> float:
+    """Return how often the truth is among the `k` most probable labels, 0-1."""
+    _check(probabilities, labels)
+    return float((_rank(probabilities, labels) < k).mean())
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, n_classes: int) -> Labels:
@@ -142,50 +245,49 @@ def confusion_matrix(labels: Labels, predicted: Labels, n_classes: int) -> Label
 
 def reliability_bins(probabilities: Probabilities, labels: Labels) -> list[ReliabilityBin]:
     """Return the non-empty of 15 equal bins of confidence (Guo et al. 2017)."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+    place = _bins(probabilities)
+    count = np.bincount(place, minlength=BINS)
+    confidence = np.bincount(place, probabilities.max(axis=1), BINS)
+    right = np.bincount(place, probabilities.argmax(axis=1) == labels, BINS)
     return [
         ReliabilityBin(
             k / BINS,
             (k + 1) / BINS,
-            int((place == k).sum()),
-            float(confidence[place == k].mean()),
-            float(right[place == k].mean()),
+            int(count[k]),
+            float(confidence[k] / count[k]),
+            float(right[k] / count[k]),
         )
-        for k in range(BINS)
-        if (place == k).any()
+        for k in np.flatnonzero(count).tolist()
     ]
 
 
 def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> float:
     """Return the mean gap between confidence and accuracy over 15 bins (Guo et al. 2017)."""
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    return _ece(confidence, (probabilities.argmax(axis=1) == labels).astype(np.float64))
+    _check(probabilities, labels)
+    bins = reliability_bins(probabilities, labels)
+    return sum(abs(b.accuracy - b.confidence) * b.count for b in bins) / len(labels)
 
 
-def _ece(confidence: Floats, right: Floats) -> float:
-    place = np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
-    gap = np.bincount(place, right - confidence, BINS)
-    return float(np.abs(gap).sum() / len(confidence))
+def _bins(probabilities: Probabilities) -> Labels:
+    place = (probabilities.max(axis=1) * BINS).astype(np.int64)
+    return np.asarray(np.minimum(place, BINS - 1))
 
 
-def _recalls(labels: Labels, predicted: Labels, n_classes: int) -> tuple[Floats, Floats, Floats]:
-    hits = np.bincount(labels[labels == predicted], minlength=n_classes).astype(np.float64)
-    support = np.bincount(labels, minlength=n_classes).astype(np.float64)
-    answers = np.bincount(predicted, minlength=n_classes).astype(np.float64)
-    return hits, support, answers
+def selective_accuracy(
+    probabilities: Probabilities, labels: Labels, thresholds: Sequence[float] = THRESHOLDS
+) -> list[SelectivePoint]:
+    """Return how many answers are at least so sure, and how often those are right.
 
-
-def _balanced(labels: Labels, predicted: Labels, n_classes: int) -> float:
-    hits, support, _ = _recalls(labels, predicted, n_classes)
-    return float((hits[support > 0] / support[support > 0]).mean())
-
-
-def _macro_f1(labels: Labels, predicted: Labels, n_classes: int) -> float:
-    hits, support, answers = _recalls(labels, predicted, n_classes)
-    seen = support + answers > 0
-    return float((2 * hits[seen] / (support + answers)[seen]).mean())
+    Intervals are Wilson's; of no answers it is 0 to 1.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    found = []
+    for threshold in thresholds:
+        sure = confidence >= threshold
+        n = int(sure.sum())
+        found.append(SelectivePoint(threshold, n, wilson_interval(int(right[sure].sum()), n)))
+    return found
 
 
 def class_metrics(
@@ -196,12 +298,14 @@ def class_metrics(
     Wilson's, because a class often has a handful of pictures, where the bootstrap of 5 of 5
     right answers would claim certainty.
     """
-    hits, support, answers = _recalls(labels, predicted, len(classes))
+    n = len(classes)
+    hits = np.bincount(labels[labels == predicted], minlength=n)
+    support, answers = np.bincount(labels, minlength=n), np.bincount(predicted, minlength=n)
     return [
         ClassMetrics(
             label=label,
-            precision=_wilson(int(hits[i]), int(answers[i])),
-            recall=_wilson(int(hits[i]), int(support[i])),
+            precision=wilson_interval(int(hits[i]), int(answers[i])),
+            recall=wilson_interval(int(hits[i]), int(support[i])),
             f1=float(2 * hits[i] / max(support[i] + answers[i], 1)),
             support=int(support[i]),
         )
@@ -209,11 +313,12 @@ def class_metrics(
     ]
 
 
-def _wilson(hits: int, n: int) -> Interval:
+def wilson_interval(hits: int, n: int) -> Interval:
+    """Return a share with its 95 % interval (Wilson 1927); of nothing it is 0, from 0 to 1."""
     if n == 0:
         return Interval(0.0, 0.0, 1.0, 0)
-    z = 1.959964
-    p = hits / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Interval(p, float(max(centre - half, 0)), float(min(centre + half, 1)), n)
+    p, square = hits / n, _Z * _Z / n
+    centre = (p + square / 2) / (1 + square)
+    half = math.sqrt(p * (1 - p) * square + square * square / 4) / (1 + square)
+    # The ends are exact by formula; rounding must not put the value outside.
+    return Interval(p, max(min(centre - half, p), 0.0), min(max(centre + half, p), 1.0), n)

@@ -83,9 +83,9 @@ def _axes(axes: Any) -> Any:
 
 def _pyplot() -> Any:
     try:
-        from matplotlib import pyplot  # noqa: PLC0415  an extra
+        import matplotlib.pyplot as plt  # noqa: PLC0415  an extra
     except ImportError as error:
         raise MissingDependencyError(
             "plots need matplotlib, which is not installed; run: pip install 'eyevsai-core[plots]'"
         ) from error
-    return pyplot
+    return plt

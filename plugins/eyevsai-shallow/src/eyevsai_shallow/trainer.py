@@ -6,7 +6,6 @@ import json
 import time
 import warnings
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from sklearn.svm import SVC
 
 from eyevsai_core.calibration import softmax
 from eyevsai_core.files import write_json
+from eyevsai_shallow.candidates import DEFAULT_C, MANY, Candidate, candidates_for, clearly_best
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.features import FeatureExtractor
 from eyevsai_shallow.kernel_machine import MOST_ROWS, KernelMachine
@@ -37,30 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ShallowTrainer"]
 
-# The first of each is the default, and stays unless another is clearly better.
-_GRID: dict[str, dict[str, tuple[float | None, ...]]] = {
-    "svm": {"c": (10.0,), "gamma": (1.0, 0.5, 2.0)},
-    "lr": {"c": (10.0, 1.0, 0.1, 100.0), "gamma": (None,)},
-    "rf": {"c": (None,), "gamma": (None,)},
-}
-_MANY = 20_000  # pictures above which mirror images and more components cost more than they give
 _COMPONENTS, _COMPONENTS_OF_MANY = 400, 200
 _BATCH = 2048
 _CACHE_MB = 1000
 _PCA_ROUNDS = 4
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """One point of the grid."""
-
-    flip: bool
-    c: float | None
-    gamma: float | None
-
-    @property
-    def key(self) -> str:
-        return f"flip={self.flip} c={self.c} gamma={self.gamma}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +74,7 @@ class ShallowTrainer:
         """
         size = self._size = train.images.shape[1]
         extractor = FeatureExtractor(self.config.features(), size)
-        candidates = self._candidates(len(train.labels) + len(validation.labels))
+        candidates = candidates_for(self.config, len(train.labels) + len(validation.labels))
         mirrored = any(candidate.flip for candidate in candidates)
         x, xf = self._extract(extractor, train, "train", context, mirrored=mirrored)
         v, vf = self._extract(extractor, validation, "validation", context, mirrored=mirrored)
@@ -108,18 +88,6 @@ class ShallowTrainer:
         prepared = self._prepare(x, xf if best.flip else xf[:0], labels)
         pipeline = self._fit(best, prepared, threads=context.threads)
         return ShallowClassifier(self.config, train.classes, size, pipeline, context.threads)
-
-    def _candidates(self, n: int) -> list[_Candidate]:
-        """Return the grid for `n` pictures, the default candidate first."""
-        config, grid = self.config, _GRID[self.config.classifier]
-        flips: tuple[bool, ...] = (True, False) if n <= _MANY else (False,)
-        if config.flip is not None:
-            flips = (config.flip,)
-        cs = grid["c"] if config.c is None else (config.c,)
-        gammas = grid["gamma"] if config.gamma is None else (config.gamma,)
-        if config.kernel == "linear":
-            gammas = (None,)
-        return [_Candidate(*point) for point in product(flips, cs, gammas)]
 
     def _extract(
         self,
@@ -141,11 +109,11 @@ class ShallowTrainer:
 
     def _choose(
         self,
-        candidates: list[_Candidate],
+        candidates: list[Candidate],
         train: tuple[Features, Features, Labels],
         validation: tuple[Features, Labels],
         context: FitContext,
-    ) -> _Candidate:
+    ) -> Candidate:
         """Fit every candidate on a part of train and return the best on validation."""
         if len(candidates) == 1:
             return candidates[0]
@@ -177,7 +145,7 @@ class ShallowTrainer:
                     "seconds": round(time.monotonic() - started, 3),
                 },
             )
-        return _clearly_best(candidates, done, len(validation[1]))
+        return clearly_best(candidates, done, len(validation[1]))
 
     def _judge(self, pipeline: Pipeline, x: Features, labels: Labels) -> dict[str, float]:
         scores = ShallowClassifier(self.config, (), 0, pipeline).feature_scores(np.asarray(x))
@@ -228,7 +196,7 @@ class ShallowTrainer:
                 take("pca", pca.fit(value))
         return _Prepared(steps, value, labels, variance)
 
-    def _fit(self, candidate: _Candidate, prepared: _Prepared, *, threads: int) -> Pipeline:
+    def _fit(self, candidate: Candidate, prepared: _Prepared, *, threads: int) -> Pipeline:
         estimator = self._estimator(candidate, prepared, threads)
         estimator.fit(prepared.value, prepared.labels)
         return Pipeline([*prepared.steps, ("estimator", estimator)])
@@ -240,7 +208,7 @@ class ShallowTrainer:
         """
         if self.config.pca_components is not None:
             return self.config.pca_components
-        return min(_COMPONENTS, max(2 * n // 3, 1)) if n <= _MANY else _COMPONENTS_OF_MANY
+        return min(_COMPONENTS, max(2 * n // 3, 1)) if n <= MANY else _COMPONENTS_OF_MANY
 
     def _weights(self) -> npt.NDArray[np.float64]:
         """Return the total variance that each block of the descriptor is given."""
@@ -255,7 +223,7 @@ class ShallowTrainer:
             block[columns] = number
         return block
 
-    def _estimator(self, candidate: _Candidate, prepared: _Prepared, threads: int) -> Any:
+    def _estimator(self, candidate: Candidate, prepared: _Prepared, threads: int) -> Any:
         config = self.config
         weight = None if config.class_weight == "none" else config.class_weight
         if config.classifier == "rf":
@@ -271,10 +239,10 @@ class ShallowTrainer:
             return LogisticRegression(C=candidate.c or 1.0, max_iter=1000, class_weight=weight)
         return self._machine(candidate, prepared, threads)
 
-    def _machine(self, candidate: _Candidate, prepared: _Prepared, threads: int) -> Any:
+    def _machine(self, candidate: Candidate, prepared: _Prepared, threads: int) -> Any:
         config = self.config
         options: dict[str, Any] = {
-            "C": candidate.c or _GRID["svm"]["c"][0],
+            "C": candidate.c or DEFAULT_C,
             "kernel": config.kernel,
             "gamma": (candidate.gamma or 1.0) / (2 * prepared.variance),
             "degree": config.degree,
@@ -285,24 +253,6 @@ class ShallowTrainer:
             return KernelMachine(**options, threads=threads)
         # Between pairs each problem is small: the only way in reasonable time.
         return SVC(**options, decision_function_shape="ovo", cache_size=_CACHE_MB)
-
-
-def _clearly_best(
-    candidates: list[_Candidate], done: dict[str, dict[str, float]], n: int
-) -> _Candidate:
-    """Return the default unless another beats it on `n` pictures by more than a standard error.
-
-    Thirty validation pictures otherwise choose noise (the rule of Breiman et al. 1984, section
-    3.4.3, turned round: the default is the simple choice).
-    """
-    default = done[candidates[0].key]["validation_accuracy"]
-    error = float(np.sqrt(max(default * (1 - default), 1e-9) / n))
-    best = max(
-        candidates,
-        key=lambda c: (done[c.key]["validation_accuracy"], -done[c.key]["validation_log_loss"]),
-    )
-    better = done[best.key]["validation_accuracy"] > default + error
-    return best if better else candidates[0]
 
 
 def _scale_by_block(

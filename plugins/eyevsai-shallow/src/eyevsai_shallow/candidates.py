@@ -1,0 +1,70 @@
+"""The points of the grid that training compares on the validation split, and how it chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from eyevsai_shallow.config import ShallowConfig
+
+__all__ = ["DEFAULT_C", "MANY", "Candidate", "candidates_for", "clearly_best"]
+
+DEFAULT_C = 10.0
+MANY = 20_000
+"""Pictures above which mirror images and more components cost more than they give."""
+
+# The first of each is the default, and stays unless another is clearly better.
+_GRID: dict[str, dict[str, tuple[float | None, ...]]] = {
+    "svm": {"c": (DEFAULT_C,), "gamma": (1.0, 0.5, 2.0)},
+    "lr": {"c": (DEFAULT_C, 1.0, 0.1, 100.0), "gamma": (None,)},
+    "rf": {"c": (None,), "gamma": (None,)},
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the grid."""
+
+    flip: bool
+    c: float | None
+    gamma: float | None
+
+    @property
+    def key(self) -> str:
+        """A name for the file of finished candidates."""
+        return f"flip={self.flip} c={self.c} gamma={self.gamma}"
+
+
+def candidates_for(config: ShallowConfig, n: int) -> list[Candidate]:
+    """Return the grid for `n` pictures, the default candidate first."""
+    grid = _GRID[config.classifier]
+    flips: tuple[bool, ...] = (True, False) if n <= MANY else (False,)
+    if config.flip is not None:
+        flips = (config.flip,)
+    cs = grid["c"] if config.c is None else (config.c,)
+    gammas = grid["gamma"] if config.gamma is None else (config.gamma,)
+    if config.kernel == "linear":
+        gammas = (None,)
+    return [Candidate(*point) for point in product(flips, cs, gammas)]
+
+
+def clearly_best(
+    candidates: list[Candidate], done: dict[str, dict[str, float]], n: int
+) -> Candidate:
+    """Return the default unless another beats it on `n` pictures by more than a standard error.
+
+    Thirty validation pictures otherwise choose noise (the rule of Breiman et al. 1984, section
+    3.4.3, turned round: the default is the simple choice).
+    """
+    default = done[candidates[0].key]["validation_accuracy"]
+    error = float(np.sqrt(max(default * (1 - default), 1e-9) / n))
+    best = max(
+        candidates,
+        key=lambda c: (done[c.key]["validation_accuracy"], -done[c.key]["validation_log_loss"]),
+    )
+    better = done[best.key]["validation_accuracy"] > default + error
+    return best if better else candidates[0]
