@@ -7,7 +7,6 @@ import io
 import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -28,6 +27,7 @@ from eyevsai_core.splits import with_splits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -267,35 +267,29 @@ def export_predictions(evaluation: Evaluation, path: Path) -> None:
     classes, predicted = evaluation.classes, evaluation.predicted
     # The shortest decimals that are this float32: 0.1, not 0.10000000149011612.
     texts = evaluation.probabilities.astype(str).tolist()
-    rows = [
-        (
-            evaluation.paths[i],
-            classes[evaluation.labels[i]],
-            classes[predicted[i]],
-            texts[i][predicted[i]],
-            texts[i],
+    firsts = [
+        (path_, classes[label], classes[best], row[best])
+        for path_, label, best, row in zip(
+            evaluation.paths, evaluation.labels, predicted, texts, strict=True
         )
-        for i in range(len(texts))
     ]
     if path.suffix == ".jsonl":
-        text = "".join(_json_line(classes, *row) for row in rows)
+        lines = [
+            {
+                **dict(zip(_COLUMNS, first, strict=True)),
+                "confidence": float(first[-1]),
+                "probabilities": dict(zip(classes, map(float, row), strict=True)),
+            }
+            for first, row in zip(firsts, texts, strict=True)
+        ]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     elif path.suffix == ".csv":
         buffer = io.StringIO(newline="")
         writer = csv.writer(buffer)
         writer.writerow([*_COLUMNS, *classes])
-        writer.writerows([*first, *row] for *first, row in rows)
+        writer.writerows([*first, *row] for first, row in zip(firsts, texts, strict=True))
         text = buffer.getvalue()
     else:
         raise ConfigError(f"predictions are written as .csv or .jsonl, but got {str(path)!r}")
     # A file's name is bytes: what is not UTF-8 in it is written as it is.
     write_atomic(path, text.encode(errors="surrogateescape"))
-
-
-def _json_line(classes: tuple[str, ...], *row: Any) -> str:
-    *first, confidence, probabilities = row
-    values = {
-        **dict(zip(_COLUMNS, first, strict=False)),
-        "confidence": float(confidence),
-        "probabilities": dict(zip(classes, map(float, probabilities), strict=True)),
-    }
-    return json.dumps(values, ensure_ascii=False) + "\n"

@@ -89,8 +89,9 @@ def list_families() -> tuple[FamilyInfo, ...]:
         version = entry.dist.version if entry.dist else ""
         try:
             families = _read_plugin(entry)
-        except Exception as error:  # noqa: BLE001  the one place where a stranger's code may fail in any way
-            reason = f"{type(error).__name__}: {error}"
+        # The one place where a stranger's code may fail in any way, and even try to exit.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
             print(  # noqa: T201  the one line that a broken plugin gets
                 f"warning: plugin {entry.name!r} of {distribution} {version} is broken and left "
                 f"out: {reason}",

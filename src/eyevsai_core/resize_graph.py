@@ -7,16 +7,13 @@ integers below 2**53 and therefore exact in any order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from eyevsai_core.resize import PRECISION_BITS
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 __all__ = ["resize_nodes"]
 
@@ -53,9 +50,9 @@ class _Weave:
         self.nodes.append(helper.make_node("Split", [source, lengths], names, axis=axis))
         return names
 
-    def gather(self, column: str, rows: npt.NDArray[np.int64]) -> str:
+    def gather(self, column: str, rows: list[int]) -> str:
         """Take some rows of float64 (n, 1) as int64 (rows,)."""
-        taken = self.add("Gather", column, self.constant(rows[:, None], np.int64), axis=0)
+        taken = self.add("Gather", column, self.constant(rows, np.int64), axis=0)
         flat = self.add("Reshape", taken, self.constant([-1], np.int64))
         return self.add("Cast", flat, to=TensorProto.INT64)
 
@@ -104,7 +101,7 @@ def _two_passes(w: _Weave, source: str, size: int, output: str) -> None:
 
 
 def _pass(w: _Weave, source: str, size: int) -> str:
-    """Weave one pass over the first axis of each picture: uint8 (n, length, m, 3) -> (n, size, m, 3).
+    """Weave one pass over each picture's first axis: uint8 (n, length, m, 3) -> (n, size, m, 3).
 
     The weights far from the diagonal are zero, so the rows are taken in bands, each with just the
     pixels that it looks at: that saves most of the arithmetic, and most of the memory.
@@ -113,10 +110,11 @@ def _pass(w: _Weave, source: str, size: int) -> str:
     # In a new shape 0 means "as it was".
     flat = w.add("Reshape", source, w.constant([0, 0, -1], np.int64))
     weights, first, last = _weights(w, length, size)
-    rows = [len(band) for band in np.array_split(np.arange(size), -(-size // _BAND))]
-    ends = np.cumsum(rows)
-    lows = w.split(w.gather(first, ends - rows), [1] * len(rows), axis=0)
-    highs = w.split(w.gather(last, ends - 1), [1] * len(rows), axis=0)
+    starts = list(range(0, size, _BAND))
+    ends = [*starts[1:], size]
+    rows = [end - start for start, end in zip(starts, ends, strict=True)]
+    lows = w.split(w.gather(first, starts), [1] * len(rows), axis=0)
+    highs = w.split(w.gather(last, [end - 1 for end in ends]), [1] * len(rows), axis=0)
     bands = w.split(weights, rows, axis=0)
     axis = w.constant([1], np.int64)
     totals = [
