@@ -152,7 +152,7 @@ def test_unknown_families_are_suggested_and_known_ones_can_be_installed(install:
         get_family("mien")
     with pytest.raises(UnknownFamilyError, match="run: pip install eyevsai-deep-v1"):
         get_family("deep-v1")
-    with pytest.raises(UnknownFamilyError, match="has no variant 'plian'.*Did you mean 'plain'"):
+    with pytest.raises(UnknownFamilyError, match=r"has no variant 'plian'.*Did you mean 'plain'"):
         parse_model_name("mine/plian")
 
 
