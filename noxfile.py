@@ -69,9 +69,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test the core alone, without any plugin; arguments go to pytest."""
+    """Test the core alone, without any plugin, and measure coverage; arguments go to pytest."""
     _install(session, *_group("test"), *_editable(extras=EXTRAS))
-    _pytest(session, "tests", chosen="not plugin")
+    _pytest(session, "tests", chosen="not plugin", measured=not session.posargs)
+    if not session.posargs:
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
 
 
 @nox.session
@@ -118,7 +121,7 @@ def _plugin_files(name: str) -> list[Path]:
     return [Path("plugins", f"eyevsai-{plugin}", name) for plugin in PLUGINS]
 
 
-def _pytest(session: nox.Session, *places: str, chosen: str = "") -> None:
+def _pytest(session: nox.Session, *places: str, chosen: str = "", measured: bool = False) -> None:
     """Run pytest; without EYEVSAI_TEST_DATA, deselect what needs it and say so."""
     wanted = [chosen] if chosen else []
     if not os.environ.get("EYEVSAI_TEST_DATA"):
@@ -127,7 +130,8 @@ def _pytest(session: nox.Session, *places: str, chosen: str = "") -> None:
             "out; CONTRIBUTING.md says what it must hold"
         )
         wanted.append("not realdata")
-    session.run("pytest", "-m", " and ".join(wanted), *(session.posargs or places))
+    started = ["coverage", "run", "-m", "pytest"] if measured else ["pytest"]
+    session.run(*started, "-m", " and ".join(wanted), *(session.posargs or places))
 
 
 def _lowest(*projects: str) -> list[str]:

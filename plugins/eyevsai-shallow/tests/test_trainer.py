@@ -14,7 +14,6 @@ from eyevsai_shallow.config import ShallowConfig
 from eyevsai_shallow.forest_graph import round_down
 from eyevsai_shallow.graph import classifier_graph
 from eyevsai_shallow.kernel_machine import KernelMachine
-from eyevsai_shallow.scores import estimator_scores, pair_scores
 from eyevsai_shallow.trainer import ShallowTrainer
 
 if TYPE_CHECKING:
@@ -96,11 +95,18 @@ def test_learns(kind: str, tmp_path: Path) -> None:
     assert (scores.argmax(axis=1) == test.labels).mean() > 0.7
 
 
-def test_pair_scores_prefer_the_class_that_wins_its_pairs() -> None:
-    # Pairs (0,1), (0,2), (1,2): class 1 wins both of its own.
-    scores = pair_scores(np.array([[-2.0, 0.5, 3.0]]), 3)
-    assert scores.argmax() == 1
-    np.testing.assert_allclose(scores.sum(), 1.5, rtol=1e-6)  # three pairs, each half a vote
+def test_pairs_vote_and_the_votes_rank_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyevsai_shallow.kernel_machine.MOST_ROWS", 10)
+    dice = np.random.default_rng(0)
+    labels = np.arange(200) % 5
+    x = (dice.normal(size=(5, 6))[labels] * 4 + dice.normal(size=(200, 6))).astype(np.float32)
+    ours = KernelMachine(gamma=0.05, threads=2).fit(x, labels)
+    theirs = SVC(C=10.0, gamma=0.05, decision_function_shape="ovo").fit(x, labels)
+    assert ours.pairs_
+    expected = theirs.decision_function(x)
+    np.testing.assert_allclose(ours.decision_function(x), expected, atol=5e-3)
+    assert (ours.predict(x) == theirs.predict(x)).mean() > 0.99
+    np.testing.assert_allclose(ours.scores(x).sum(axis=1), 2.5)  # ten pairs over four rivals
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
@@ -122,23 +128,13 @@ def test_two_classes_are_the_same_machine_as_libsvm_s(kernel: str) -> None:
 def test_very_many_pictures_are_told_apart_in_pairs(
     n_classes: int, kernel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eyevsai_shallow.trainer.MOST_ROWS", 10)
+    monkeypatch.setattr("eyevsai_shallow.kernel_machine.MOST_ROWS", 10)
     classifier = fit(tmp_path, n_classes, kernel=kernel)
-    assert isinstance(classifier.pipeline[-1], SVC)
+    assert classifier.pipeline[-1].pairs_
     test = shapes(40, n_classes, seed=2)
     native = classifier.predict_scores(test.images)
     assert (native.argmax(axis=1) == test.labels).mean() > 0.6
     np.testing.assert_allclose(run_graph(classifier, test.images), native, atol=2e-4)
-
-
-@pytest.mark.parametrize("n_classes", [2, 5])
-def test_scores_agree_with_the_svm_about_the_best_label(n_classes: int) -> None:
-    dice = np.random.default_rng(0)
-    centres = dice.normal(size=(n_classes, 6)) * 4
-    labels = np.arange(200) % n_classes
-    x = (centres[labels] + dice.normal(size=(200, 6))).astype(np.float32)
-    machine = SVC(decision_function_shape="ovo").fit(x, labels)
-    assert (estimator_scores(machine, x).argmax(axis=1) == machine.predict(x)).mean() > 0.99
 
 
 @pytest.mark.parametrize("kind", ["svm", "rf"])

@@ -16,7 +16,8 @@ __all__ = ["DEFAULT_C", "MANY", "Candidate", "candidates_for", "clearly_best"]
 DEFAULT_C = 10.0
 _DECISIVE = 1000
 MANY = 20_000
-"""Pictures above which mirror images and more components cost more than they give."""
+"""Pictures above which more principal components cost more than they give."""
+_MIRRORED = 100_000  # pictures above which mirror images do
 
 # The first of each is the default, and stays unless another is clearly better.
 _GRID: dict[str, dict[str, tuple[float | None, ...]]] = {
@@ -43,7 +44,7 @@ class Candidate:
 def candidates_for(config: ShallowConfig, n: int) -> list[Candidate]:
     """Return the grid for `n` pictures, the default candidate first."""
     grid = _GRID[config.classifier]
-    flips: tuple[bool, ...] = (True, False) if n <= MANY else (False,)
+    flips: tuple[bool, ...] = (True, False) if n <= _MIRRORED else (False,)
     if config.flip is not None:
         flips = (config.flip,)
     cs = grid["c"] if config.c is None else (config.c,)

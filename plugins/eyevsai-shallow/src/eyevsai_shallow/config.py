@@ -87,7 +87,7 @@ class ShallowConfig(TrainConfig):
     )
     whiten: bool = option(False, help="give every principal component the same variance")
     flip: bool | None = option(
-        None, help="learn from mirrored pictures too; none: chosen, up to 20 000 pictures"
+        None, help="learn from mirrored pictures too; none: chosen, up to 100 000 pictures"
     )
     class_weight: str = option(
         "none", help="balanced: rare classes count more", choices=("none", "balanced")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from eyevsai_core.errors import ExportError
 from eyevsai_shallow.feature_graph import feature_nodes
 from eyevsai_shallow.forest_graph import forest_node
-from eyevsai_shallow.kernel_machine import KernelMachine
-from eyevsai_shallow.scores import SMOOTHING, VOTE_SLOPE, pair_matrices
+from eyevsai_shallow.kernel_machine import VOTE_SLOPE, KernelMachine, pair_matrices
+from eyevsai_shallow.scores import SMOOTHING
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,8 +58,6 @@ def classifier_graph(classifier: ShallowClassifier) -> onnx.ModelProto:
     estimator = classifier.pipeline[-1]
     if isinstance(estimator, KernelMachine):
         _svm(build, estimator, reduced)
-    elif hasattr(estimator, "support_vectors_"):
-        _pair_svm(build, estimator, reduced)
     elif hasattr(estimator, "estimators_"):
         _forest(build, estimator, reduced, dict(classifier.pipeline.steps))
     else:
@@ -115,58 +112,24 @@ def _logistic(build: _Builder, estimator: Any, value: str) -> None:
 
 
 def _svm(build: _Builder, machine: KernelMachine, value: str) -> None:
-    """Weave a one-against-rest machine: kernel, weights, offset, as dense products."""
-    decisions = _decisions(build, machine, value, machine.vectors_, machine.weights_)
-    _finish(build, build.add("Add", decisions, build.hold(machine.intercept_)))
-
-
-def _pair_svm(build: _Builder, estimator: Any, value: str) -> None:
-    """Weave libsvm's pairs and their soft votes; far faster than the operator SVMClassifier."""
-    n_classes = len(estimator.classes_)
-    weights, offset = _pair_weights(estimator)
-    decisions = _decisions(build, estimator, value, estimator.support_vectors_, weights)
-    pairs = build.add("Add", decisions, build.hold(offset))
-    first, second = pair_matrices(n_classes)
-    share = 1 / (n_classes - 1)
-    vote = build.add("Sigmoid", build.add("Mul", pairs, build.hold(VOTE_SLOPE)))
+    """Weave kernel, weights, offset and soft votes as dense products, faster than SVMClassifier."""
+    vectors, weights = machine.vectors_, machine.weights_
+    if machine.kernel == "linear":
+        product = build.add("MatMul", value, build.hold(vectors.T.astype(np.float64) @ weights))
+    else:
+        kernel = _kernel(build, machine, value, vectors)
+        product = build.add("MatMul", kernel, build.hold(weights))
+    decisions = build.add("Add", product, build.hold(machine.intercept_))
+    if not machine.pairs_:
+        _finish(build, decisions)
+        return
+    first, second = pair_matrices(len(machine.classes_))
+    share = 1 / (len(machine.classes_) - 1)
+    vote = build.add("Sigmoid", build.add("Mul", decisions, build.hold(VOTE_SLOPE)))
     other = build.add("Sub", build.hold(1.0), vote)
     won = build.add("MatMul", vote, build.hold(first * share))
     lost = build.add("MatMul", other, build.hold(second * share))
     _finish(build, build.add("Add", won, lost))
-
-
-def _decisions(
-    build: _Builder,
-    machine: Any,
-    value: str,
-    vectors: npt.NDArray[Any],
-    weights: npt.NDArray[np.float64],
-) -> str:
-    if machine.kernel == "linear":
-        return build.add("MatMul", value, build.hold(vectors.T.astype(np.float64) @ weights))
-    kernel = _kernel(build, machine, value, vectors)
-    return build.add("MatMul", kernel, build.hold(weights))
-
-
-def _pair_weights(estimator: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Spread libsvm's packed coefficients over pairs: (n_vectors, n_pairs) and offsets (n_pairs,).
-
-    Row j-1 of ``dual_coef_`` holds class i's vectors against j, for j > i; row i holds class j's
-    against i (libsvm FAQ, layout of ``sv_coef``).
-    """
-    n_classes = len(estimator.classes_)
-    if n_classes == 2:  # noqa: PLR2004  a pair; scikit-learn has turned the sign, see scores.py
-        return -estimator.dual_coef_.T, -np.asarray(estimator.intercept_)
-    ends = np.cumsum(estimator.n_support_)
-    starts = ends - estimator.n_support_
-    columns = []
-    for i, j in combinations(range(n_classes), 2):
-        column = np.zeros(len(estimator.support_vectors_))
-        of_i, of_j = slice(starts[i], ends[i]), slice(starts[j], ends[j])
-        column[of_i] = estimator.dual_coef_[j - 1, of_i]
-        column[of_j] = estimator.dual_coef_[i, of_j]
-        columns.append(column)
-    return np.stack(columns, axis=1), np.asarray(estimator.intercept_)
 
 
 def _kernel(build: _Builder, estimator: Any, value: str, vectors: npt.NDArray[Any]) -> str:

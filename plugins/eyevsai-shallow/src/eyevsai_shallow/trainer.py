@@ -15,14 +15,13 @@ from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from eyevsai_core.calibration import softmax
 from eyevsai_core.files import write_json
 from eyevsai_shallow.candidates import DEFAULT_C, MANY, Candidate, candidates_for, clearly_best
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.features import FeatureExtractor
-from eyevsai_shallow.kernel_machine import MOST_ROWS, KernelMachine
+from eyevsai_shallow.kernel_machine import KernelMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +38,6 @@ __all__ = ["ShallowTrainer"]
 
 _COMPONENTS, _COMPONENTS_OF_MANY = 400, 200
 _BATCH = 2048
-_CACHE_MB = 1000
 _PCA_ROUNDS = 4
 
 
@@ -241,18 +239,14 @@ class ShallowTrainer:
 
     def _machine(self, candidate: Candidate, prepared: _Prepared, threads: int) -> Any:
         config = self.config
-        options: dict[str, Any] = {
-            "C": candidate.c or DEFAULT_C,
-            "kernel": config.kernel,
-            "gamma": (candidate.gamma or 1.0) / (2 * prepared.variance),
-            "degree": config.degree,
-            "coef0": 1.0,
-            "class_weight": None if config.class_weight == "none" else config.class_weight,
-        }
-        if len(prepared.value) <= MOST_ROWS:
-            return KernelMachine(**options, threads=threads)
-        # Between pairs each problem is small: the only way in reasonable time.
-        return SVC(**options, decision_function_shape="ovo", cache_size=_CACHE_MB)
+        return KernelMachine(
+            C=candidate.c or DEFAULT_C,
+            kernel=config.kernel,
+            gamma=(candidate.gamma or 1.0) / (2 * prepared.variance),
+            degree=config.degree,
+            class_weight=None if config.class_weight == "none" else config.class_weight,
+            threads=threads,
+        )
 
 
 def _scale_by_block(
