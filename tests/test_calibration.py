@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from sklearn.isotonic import IsotonicRegression
 
+from eyevsai_core import calibration as calibration_module
 from eyevsai_core.calibration import Calibration, fit_calibration, softmax
-from eyevsai_core.errors import ConfigError, ModelCorruptError
+from eyevsai_core.errors import ConfigError, DatasetError, ExportError, ModelCorruptError
 from eyevsai_core.graph import calibration_nodes
 from eyevsai_core.metrics import expected_calibration_error
 
@@ -105,3 +109,86 @@ def test_unknown_methods_are_refused() -> None:
 def test_round_trip() -> None:
     calibration = fit_calibration(*overconfident(100), method="platt")
     assert Calibration.from_dict(calibration.to_dict()) == calibration
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.3, 5.0, 30.0])
+@pytest.mark.parametrize("method", ["temperature", "platt", "isotonic"])
+def test_scores_of_any_scale_stay_finite_and_equal_in_the_graph(method: str, scale: float) -> None:
+    scores, labels = overconfident(400, 4)
+    scores = (scores * scale).astype(np.float32)
+    calibration = fit_calibration(scores, labels, method=method)
+    far = np.concatenate([scores, 10 * scores, np.float32(np.eye(4)) * 1e4])
+    rows = calibration.apply(far)
+    assert np.isfinite(rows).all()
+    np.testing.assert_allclose(in_graph(calibration, far), rows, atol=2e-5)
+
+
+def test_few_pictures_that_are_all_right_make_no_certainty() -> None:
+    scores = (5 * np.eye(3)[np.arange(12) % 3]).astype(np.float32)
+    calibration = fit_calibration(scores, np.arange(12) % 3, method="temperature")
+    assert 0.3 < calibration.parameters["temperature"] < 1
+
+
+def test_the_pooled_blocks_are_scikit_learn_s_isotonic_regression() -> None:
+    dice = np.random.default_rng(0)
+    for _ in range(200):
+        n = int(dice.integers(1, 60))
+        x = np.round(dice.random(n), int(dice.integers(1, 4)))
+        y = (dice.random(n) < x).astype(float)
+        weight, hits, _places = calibration_module._pool(x, y).T
+        ours = np.repeat(hits / weight, weight.astype(int))
+        reference = IsotonicRegression().fit(x, y).predict(np.sort(x))
+        np.testing.assert_allclose(ours, reference, atol=1e-12)
+
+
+def test_a_class_whose_scores_point_the_wrong_way_gets_its_share() -> None:
+    dice = np.random.default_rng(0)
+    scores = dice.normal(size=(500, 2)).astype(np.float32) * 3
+    labels = scores.argmin(axis=1)
+    calibration = fit_calibration(scores, labels, method="platt")
+    assert calibration.parameters["a"] == [0.0, 0.0]
+    np.testing.assert_allclose(calibration.apply(scores)[:, 1], (labels == 1).mean(), atol=0.01)
+
+
+def test_auto_takes_the_simplest_that_is_as_good() -> None:
+    scores, labels = overconfident(3000)
+    assert fit_calibration(scores, labels, method="auto").method == "temperature"
+    # One class is pushed up: that one factor cannot mend.
+    scores[:, 0] += 6
+    assert fit_calibration(scores, labels, method="auto").method in {"platt", "isotonic"}
+
+
+def test_no_pictures_and_no_numbers_are_errors_that_say_so() -> None:
+    nothing = np.zeros((0, 3), np.float32)
+    with pytest.raises(DatasetError, match="calibration needs at least one picture"):
+        fit_calibration(nothing, np.zeros(0, np.int64))
+    assert fit_calibration(nothing, np.zeros(0, np.int64), method="none").method == "none"
+    with pytest.raises(ExportError, match="2 of 6 are not: the training diverged"):
+        fit_calibration(np.float32([[1, np.nan, 0], [np.inf, 0, 0]]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("temperature", {}),
+        ("temperature", {"temperature": 0}),
+        ("temperature", {"temperature": "hot"}),
+        ("temperature", {"temperature": float("nan")}),
+        ("platt", {"a": [1.0], "b": [1.0, 2.0]}),
+        ("platt", {"a": [float("inf")], "b": [0.0]}),
+        ("isotonic", {"knots": [[0, 1]], "heights": []}),
+        ("isotonic", {"knots": [[0, 0, 1]], "heights": [[0, 0, 1]]}),
+        ("isotonic", {"knots": [[0, 0.5, 1]], "heights": [[0, 1, 0.5]]}),
+        ("isotonic", {"knots": [[0]], "heights": [[1]]}),
+        ("isotonic", {"knots": [["a", "b"]], "heights": [[0, 1]]}),
+    ],
+)
+def test_damaged_parameters_are_refused(method: str, parameters: dict[str, object]) -> None:
+    with pytest.raises(ModelCorruptError, match=f"parameters of calibration '{method}'"):
+        Calibration.from_dict({"method": method, "parameters": parameters})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_s_parameters_survive_a_round_trip_through_json(method: str) -> None:
+    calibration = fit_calibration(*overconfident(200), method=method)
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from eyevsai_core.errors import ImageError
 from eyevsai_core.images import MAX_PIXELS, as_image, check_array, decode_image, picture_info
@@ -165,3 +166,130 @@ def test_picture_info_reads_the_header(tmp_path: Path) -> None:
     info = picture_info(path)
     assert (info["width"], info["height"], info["format"]) == (4, 6, "JPEG")
     assert (info["mode"], info["frames"], info["orientation"]) == ("RGB", 1, 6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_every_orientation_is_undone_as_pillow_does(orientation: int, form: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = save(Image.fromarray(noise), form, exif=exif)
+    with Image.open(io.BytesIO(content)) as picture:
+        upright = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(content), upright)
+    with Image.open(io.BytesIO(content)) as picture:
+        np.testing.assert_array_equal(as_image(picture), upright)
+
+
+def test_damaged_exif_does_not_cost_the_picture() -> None:
+    for exif in (b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0", b"nonsense"):
+        assert decode_image(save(red(), "JPEG", exif=exif)).shape == (6, 4, 3)
+    wild = Image.Exif()
+    wild[0x0112] = 77
+    assert decode_image(save(red(), "JPEG", exif=wild)).shape == (6, 4, 3)
+
+
+def test_formats_that_start_another_program_are_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "innocent.jpg"
+    path.write_bytes(save(red(), "EPS"))
+    with pytest.raises(ImageError, match="is not a picture that can be read"):
+        decode_image(path)
+    with pytest.raises(ImageError, match="is not a picture that can be read"):
+        picture_info(path)
+
+
+def pictures_of_every_kind() -> dict[str, bytes]:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    more = [noise.rotate(90), noise.rotate(180)]
+    return {
+        "png": save(noise, exif=exif),
+        "palette": save(noise.quantize(16), transparency=3),
+        "grey-alpha": save(noise.convert("LA")),
+        "deep": save(Image.fromarray(np.arange(99, dtype=np.uint16).reshape(9, 11))),
+        "animated png": save(noise, save_all=True, append_images=more),
+        "jpeg": save(noise, "JPEG", exif=exif),
+        "progressive": save(noise, "JPEG", progressive=True),
+        "cmyk": save(noise.convert("CMYK"), "JPEG"),
+        "two pictures": save(noise, "MPO", save_all=True, append_images=more),
+        "gif": save(noise.quantize(16), "GIF", save_all=True, append_images=more),
+        "webp": save(noise, "WEBP", save_all=True, append_images=more),
+        "bmp": save(noise, "BMP"),
+        "ppm": save(noise, "PPM"),
+        "tiff": save(noise, "TIFF"),
+    }
+
+
+@pytest.mark.parametrize("kind", pictures_of_every_kind())
+def test_damage_is_survived_or_is_an_image_error(kind: str, tmp_path: Path) -> None:
+    whole = pictures_of_every_kind()[kind]
+    dice = np.random.default_rng(sum(kind.encode()))
+    path = tmp_path / "damaged"
+    assert decode_image(whole).dtype == np.uint8
+    for _ in range(120):
+        damaged = bytearray(whole)
+        reach = len(damaged) if dice.random() < 0.5 else min(len(damaged), 120)
+        for place in dice.integers(0, reach, 2):
+            damaged[place] = dice.choice([0, 255, int(dice.integers(256))])
+        if dice.random() < 0.3:
+            del damaged[int(dice.integers(len(damaged))) :]
+        path.write_bytes(damaged)
+        with contextlib.suppress(ImageError):
+            assert decode_image(bytes(damaged)).shape[-1] == 3
+        with contextlib.suppress(ImageError):
+            assert picture_info(path)["width"] > 0
+
+
+def test_picture_info_does_not_decode(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path.write_bytes(save(Image.fromarray(noise))[:2000])
+    assert picture_info(path)["width"] == 64
+    with pytest.raises(ImageError, match="damaged or cut short"):
+        decode_image(path)
+    for name, content, message in (
+        ("none.png", None, "cannot be read"),
+        ("empty.png", b"", "is empty"),
+        ("text.png", b"text", "is not a picture"),
+        ("huge.png", huge_png(50_000, 50_000), "too large"),
+    ):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError, match=message):
+            picture_info(tmp_path / name)
+
+
+def test_pil_pictures_are_checked_like_files() -> None:
+    with pytest.raises(ImageError, match="at least one pixel"):
+        as_image(Image.new("RGB", (0, 5)))
+    with pytest.raises(ImageError, match="megapixels"):
+        as_image(Image.new("1", (20_000, 10_000)))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    cut = Image.open(io.BytesIO(save(Image.fromarray(noise))[:2000]))
+    with cut, pytest.raises(ImageError, match="the picture is damaged or cut short"):
+        as_image(cut)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        (RED / 255, r"astype\('uint8'\)"),
+        (RED[..., 0], "a grey one becomes RGB"),
+        (RED[..., :1], "a grey one becomes RGB"),
+        (np.dstack([RED, RED[..., :1]]), "leave its alpha out"),
+        (np.zeros((3, 8, 9), np.uint8), "put the channels last"),
+        (RED[None], "one picture is given as it is"),
+        ([[1, 2], [3]], "must be an array, a path"),
+    ],
+)
+def test_the_message_says_how_it_becomes_a_picture(wrong: object, advice: str) -> None:
+    with pytest.raises(ImageError, match=advice):
+        as_image(wrong)  # type: ignore[arg-type]
+
+
+def test_the_advice_for_grey_pictures_works() -> None:
+    grey = RED[..., 0]
+    x = as_image(np.repeat(grey.reshape(*grey.shape[:2], 1), 3, axis=2))
+    assert x.shape == RED.shape

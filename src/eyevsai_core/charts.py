@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
     from eyevsai_core.metrics import ReliabilityBin
 
-__all__ = ["confusion_chart", "interval_bar", "line_chart", "nice_ticks", "reliability_chart"]
+__all__ = [
+    "confusion_chart",
+    "interval_bar",
+    "line_chart",
+    "nice_ticks",
+    "reliability_chart",
+    "shorten",
+]
 
 _ANNOTATED = 20  # up to this many classes each cell carries its number
 _SINGLE = 64  # up to this many each cell is a shape of its own, with a text to point at
@@ -30,9 +37,9 @@ _LEVELS = 12  # shades of the cells that are drawn together
 _STRONG = 0.55  # share of a row above which its number is written in the background's colour
 _LETTER = 6.4  # mean width of a letter of 11 px
 _LONGEST = 22  # letters of a name
-_SIDE = 660.0
+_SIDE, _LARGEST = 660.0, 64.0  # of the confusion matrix, of its cells
 _COLOURS = 4  # of lines: the page's classes line0 to line3
-_TOP = 30.0
+_LEGEND = 16.0  # height of a row of a legend
 
 
 def _svg(width: float, height: float, title: str, body: Sequence[str], *, least: float = 0) -> str:
@@ -70,8 +77,16 @@ def _tip(text: str) -> str:
     return f"<title>{escape(text)}</title>"
 
 
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+def shorten(text: str, longest: int = _LONGEST) -> str:
+    """Leave out the middle of a long text: names often differ at their end.
+
+    >>> shorten("a very long name, number 17", 15)
+    'a very …mber 17'
+    """
+    if len(text) <= longest:
+        return text
+    tail = longest // 2
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -96,10 +111,9 @@ def interval_bar(
     *,
     span: tuple[float, float] = (0.0, 1.0),
     mark: float | None = None,
-    tip: str = "",
+    width: float = 150.0,
 ) -> str:
     """Draw a value as a dot on a track, its interval as a band; `mark` is a line across."""
-    width, height = 150.0, 16.0
     start, end = span
 
     def place(x: float) -> float:
@@ -114,7 +128,7 @@ def interval_bar(
     ]
     if mark is not None:
         body.append(_line((place(mark), 1), (place(mark), 15), "mark"))
-    return _svg(width, height, tip or f"{value:.3f}, 95 % interval {low:.3f} to {high:.3f}", body)
+    return _svg(width, 16, f"{value:.3f}, 95 % interval {low:.3f} to {high:.3f}", body)
 
 
 def confusion_chart(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> str:
@@ -124,9 +138,9 @@ def confusion_chart(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> st
     names as find room.
     """
     n = len(classes)
-    cell = min(40.0, _SIDE / n)
-    every = math.ceil(11 / cell)  # names need 11 px
-    longest = max(len(_short(label)) for label in classes)
+    cell = min(_LARGEST, _SIDE / n)
+    every = math.ceil(13 / cell)  # names need 13 px
+    longest = max(len(shorten(label)) for label in classes)
     margin = longest * _LETTER + 34
     size = cell * n
     body = [_rect((margin, margin, size, size), "sheet")]
@@ -139,7 +153,7 @@ def confusion_chart(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> st
         body += _shades(matrix, cell, margin)
     for i in range(0, n, every):
         middle = margin + (i + 0.5) * cell
-        name, tip = escape(_short(classes[i])), _tip(classes[i])
+        name, tip = escape(shorten(classes[i])), _tip(classes[i])
         body.append(
             f'<text x="{margin - 7:.1f}" y="{middle + 4:.1f}" text-anchor="end">{name}{tip}</text>'
             f'<text x="{middle + 3:.1f}" y="{margin - 8:.1f}" '
@@ -151,7 +165,7 @@ def confusion_chart(matrix: npt.NDArray[np.int64], classes: Sequence[str]) -> st
     body.append(_text(11, margin + size / 2, "← truth", extra=turn))
     width = margin + size + longest * _LETTER * 0.65 + 8
     title = f"Confusion matrix of {n} classes: rows are the truth, columns the answer"
-    return _svg(width, margin + size + 4, title, body, least=min(width, 14 * n + margin))
+    return _svg(width, margin + size + 4, title, body, least=min(20 * n + margin, 520))
 
 
 def _cells(
@@ -196,7 +210,7 @@ def reliability_chart(bins: Sequence[ReliabilityBin]) -> str:
 
     Whiskers are Wilson's 95 % intervals: a bin of three pictures says little.
     """
-    left, top, side, gap, strip = 52.0, 12.0, 380.0, 18.0, 70.0
+    left, top, side, gap, strip = 66.0, 12.0, 380.0, 18.0, 70.0
     foot = top + side + gap + strip
     body = [_rect((left, top, side, side), "sheet")]
     for k in range(6):
@@ -250,43 +264,47 @@ def line_chart(
     points = [point for line in lines.values() for point in line]
     if not points:
         return ""
-    width, height, left, foot = 480.0, 290.0, 56.0, 44.0
-    w, h = width - left - 16, height - foot - _TOP
+    top = 24.0 + _LEGEND * math.ceil(len(lines) / 2)
+    width, left, w, h = 380.0, 58.0, 308.0, 160.0
+    height = top + h + 42
     x0, x1 = min(x for x, _ in points), max(x for x, _ in points)
     y0, y1 = _room([y for _, y in points])
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - x0) / (x1 - x0) if x1 > x0 else 0.5
-        return left + across * w, _TOP + (1 - (y - y0) / (y1 - y0)) * h
+        return left + across * w, top + (1 - (y - y0) / (y1 - y0)) * h
 
     body = []
     for y in nice_ticks(y0, y1):
         at = place(x0, y)[1]
         body.append(_line((left, at), (left + w, at)))
         body.append(_text(left - 8, at + 4, f"{y:g}", anchor="end"))
-    for x in nice_ticks(x0, x1, 6):
-        if x == round(x):
-            body.append(_text(place(x, y0)[0], _TOP + h + 18, f"{x:g}"))
+    whole = [x for x in nice_ticks(x0, x1, 6) if x == round(x)]
+    body += [_text(place(x, y0)[0], top + h + 18, f"{x:g}") for x in whole]
     if mark is not None:
         at = place(mark, y0)[0]
-        body.append(_line((at, _TOP), (at, _TOP + h), "diagonal"))
-        body.append(_text(at, _TOP - 4, f"best {mark:g}", extra='class="soft"'))
+        side = "end" if at > left + w - 30 else "middle"  # "best 12" is 40 px wide
+        body.append(_line((at, top), (at, top + h), "diagonal"))
+        body.append(_text(at, top - 4, f"best {mark:g}", anchor=side, extra='class="soft"'))
     for k, (name, line) in enumerate(lines.items()):
-        body += _drawn(name, [place(x, y) for x, y in line], k % _COLOURS, left + k * 140)
-    body.append(_line((left, _TOP + h), (left + w, _TOP + h), "axis"))
+        body += _drawn([place(x, y) for x, y in line], k % _COLOURS)
+        body += _legend(name, k, (left + k % 2 * w / 2, 10 + k // 2 * _LEGEND))
+    body.append(_line((left, top + h), (left + w, top + h), "axis"))
     body.append(_text(left + w / 2, height - 6, x_label))
-    return _svg(width, height, title, body, least=300)
+    return _svg(width, height, title, body)
 
 
-def _drawn(name: str, points: Sequence[tuple[float, float]], k: int, at: float) -> list[str]:
-    """Draw line number `k`, or a dot when it is one point only, and its legend at x = `at`."""
+def _drawn(points: Sequence[tuple[float, float]], k: int) -> list[str]:
+    """Draw a line in colour number `k`, or a dot when it is one point only."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    body = [f'<polyline points="{path}" class="line line{k}"/>']
-    if len(points) == 1:
-        body.append(_circle(*points[0], 4, f"point{k}"))
-    body.append(_line((at, 10), (at + 18, 10), f"line line{k}"))
-    body.append(_text(at + 24, 14, name.replace("_", " "), anchor="start"))
-    return body
+    single = [_circle(*points[0], 4, f"point{k}")] if len(points) == 1 else []
+    return [f'<polyline points="{path}" class="line line{k}"/>', *single]
+
+
+def _legend(name: str, k: int, place: tuple[float, float]) -> list[str]:
+    x, y = place
+    stroke = _line((x, y), (x + 16, y), f"line line{k % _COLOURS}")
+    return [stroke, _text(x + 21, y + 4, name.replace("_", " "), anchor="start")]
 
 
 def _room(values: Sequence[float]) -> tuple[float, float]:

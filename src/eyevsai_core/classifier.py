@@ -38,6 +38,7 @@ _RUNTIME_ERRORS = (
     ort_errors.InvalidProtobuf,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    UnicodeDecodeError,  # its message quotes names of a damaged file that are not text
 )
 _QUIET = 3  # errors only: a warning about a node is of no use to who runs the model
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from eyevsai_core.calibration import FLOOR
+from eyevsai_core.calibration import LEAST_LOG, STEEPEST
 from eyevsai_core.errors import ExportError
 from eyevsai_core.resize_graph import resize_nodes
 
@@ -40,6 +40,7 @@ INPUT, OUTPUT = "image", "probabilities"
 OPSETS = range(18, 22)
 MAX_ML_OPSET = 3
 MAX_IR_VERSION = 10
+_PREFIX, _PIXELS, _SCORES = "model/", "pixels", "scores"
 _ML_DOMAIN = "ai.onnx.ml"
 _IR_OF_LATE_OPSETS = (21, 10)  # opset 21 needs IR 10
 _EARLY_IR = 9
@@ -59,14 +60,14 @@ def build_artefact(
     `ExportError` when it does not keep that contract.
     """
     opset, ml_opset = _opsets(fragment)
-    inner = onnx.compose.add_prefix(fragment, "model/").graph
-    _check_fragment(fragment.graph)
+    _check_fragment(fragment, image_size=image_size, n_classes=len(classes))
+    inner = onnx.compose.add_prefix(fragment, _PREFIX).graph
     nodes = [
         *_as_batch(INPUT, "batch"),
         *resize_nodes(image_size, "batch", "pixels", prefix="resize/"),
-        helper.make_node("Identity", ["pixels"], [inner.input[0].name]),
+        helper.make_node("Identity", ["pixels"], [_PREFIX + _PIXELS]),
         *inner.node,
-        *calibration_nodes(calibration, inner.output[0].name, OUTPUT),
+        *calibration_nodes(calibration, _PREFIX + _SCORES, OUTPUT),
     ]
     graph = helper.make_graph(
         nodes,
@@ -130,15 +131,46 @@ def _opsets(fragment: onnx.ModelProto) -> tuple[int, int]:
     return opset, ml_opset
 
 
-def _check_fragment(graph: onnx.GraphProto) -> None:
+def _check_fragment(fragment: onnx.ModelProto, *, image_size: int, n_classes: int) -> None:
+    graph = fragment.graph
     names = {tensor.name for tensor in graph.initializer}
-    inputs = [value.name for value in graph.input if value.name not in names]
-    outputs = [value.name for value in graph.output]
-    if inputs != ["pixels"] or outputs != ["scores"]:
+    inputs = [value for value in graph.input if value.name not in names]
+    given = [value.name for value in inputs], [value.name for value in graph.output]
+    if given != ([_PIXELS], [_SCORES]):
         raise ExportError(
-            "a family's graph must have the one input 'pixels' and the one output 'scores', but "
-            f"has {inputs} and {outputs}"
+            f"a family's graph must have the one input {_PIXELS!r} and the one output {_SCORES!r}, "
+            f"but has {given[0]} and {given[1]}"
         )
+    _check_value(inputs[0], TensorProto.UINT8, (None, image_size, image_size, 3))
+    _check_value(graph.output[0], TensorProto.FLOAT, (None, n_classes))
+    if (
+        fragment.functions
+        or graph.sparse_initializer
+        or any(tensor.data_location == TensorProto.EXTERNAL for tensor in graph.initializer)
+    ):
+        raise ExportError(
+            "a family's graph must be whole in itself: no local functions, no sparse tensors and "
+            "no external data"
+        )
+
+
+def _check_value(value: onnx.ValueInfoProto, dtype: int, wanted: tuple[int | None, ...]) -> None:
+    """Compare a declared type and shape with the contract; a dimension may be left open."""
+    tensor = value.type.tensor_type
+    shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+    fits = len(shape) == len(wanted) and all(
+        None in (is_, should) or is_ == should for is_, should in zip(shape, wanted, strict=True)
+    )
+    if tensor.elem_type != dtype or (tensor.HasField("shape") and not fits):
+        raise ExportError(
+            f"{value.name!r} of a family's graph must be {_type_name(dtype)} of "
+            f"shape {('n', *wanted[1:])}, but is "
+            f"{_type_name(tensor.elem_type)} of shape {shape}"
+        )
+
+
+def _type_name(dtype: int) -> str:
+    return TensorProto.DataType.Name(dtype).lower()
 
 
 def _constant(name: str, value: object, dtype: type) -> onnx.NodeProto:
@@ -169,44 +201,40 @@ def calibration_nodes(
             helper.make_node("Mul", [source, p + "inverse"], [p + "scaled"]),
             helper.make_node("Softmax", [p + "scaled"], [output], axis=-1),
         ]
-    shape = _platt if calibration.method == "platt" else _isotonic
+    nodes = _platt if calibration.method == "platt" else _isotonic
     return [
-        helper.make_node("Softmax", [source], [p + "raw"], axis=-1),
-        *shape(calibration, p),
+        *nodes(calibration, source, p),
         _constant(p + "last", [-1], np.int64),
         helper.make_node("ReduceSum", [p + "shaped", p + "last"], [p + "sum"], keepdims=1),
         helper.make_node("Div", [p + "shaped", p + "sum"], [output]),
     ]
 
 
-def _platt(calibration: Calibration, p: str) -> list[onnx.NodeProto]:
+def _platt(calibration: Calibration, source: str, p: str) -> list[onnx.NodeProto]:
+    """1 / (1 + exp(-line)) in full: the runtime's own Sigmoid is coarse far below zero."""
     return [
-        _constant(p + "epsilon", 1e-12, np.float32),
-        helper.make_node("Max", [p + "raw", p + "epsilon"], [p + "positive"]),
-        helper.make_node("Log", [p + "positive"], [p + "log"]),
+        helper.make_node("LogSoftmax", [source], [p + "all"], axis=-1),
+        _constant(p + "least", LEAST_LOG, np.float32),
+        helper.make_node("Max", [p + "all", p + "least"], [p + "log"]),
         _constant(p + "a", calibration.parameters["a"], np.float32),
         _constant(p + "b", calibration.parameters["b"], np.float32),
         helper.make_node("Mul", [p + "log", p + "a"], [p + "slope"]),
-        helper.make_node("Add", [p + "slope", p + "b"], [p + "line"]),
-        helper.make_node("Sigmoid", [p + "line"], [p + "shaped"]),
+        helper.make_node("Add", [p + "slope", p + "b"], [p + "steep"]),
+        _constant(p + "low", -STEEPEST, np.float32),
+        _constant(p + "high", STEEPEST, np.float32),
+        helper.make_node("Clip", [p + "steep", p + "low", p + "high"], [p + "line"]),
+        _constant(p + "one", 1, np.float32),
+        helper.make_node("Neg", [p + "line"], [p + "minus"]),
+        helper.make_node("Exp", [p + "minus"], [p + "odds"]),
+        helper.make_node("Add", [p + "odds", p + "one"], [p + "whole"]),
+        helper.make_node("Reciprocal", [p + "whole"], [p + "shaped"]),
     ]
 
 
-def _isotonic(calibration: Calibration, p: str) -> list[onnx.NodeProto]:
-    """Each class's broken line as a sum of ramps, padded to the same number of them."""
-    curves = list(
-        zip(calibration.parameters["knots"], calibration.parameters["heights"], strict=True)
-    )
-    ramps = max(len(knots) for knots, _ in curves) - 1
-    start = np.zeros((len(curves), ramps))
-    length = np.zeros_like(start)
-    slope = np.zeros_like(start)
-    for i, (knots, heights) in enumerate(curves):
-        n = len(knots) - 1
-        start[i, :n], length[i, :n] = knots[:-1], np.diff(knots)
-        slope[i, :n] = np.diff(heights) / np.diff(knots)
-    base = [heights[0] + FLOOR for _, heights in curves]
+def _isotonic(calibration: Calibration, source: str, p: str) -> list[onnx.NodeProto]:
+    base, start, length, slope = calibration.ramps()
     return [
+        helper.make_node("Softmax", [source], [p + "raw"], axis=-1),
         _constant(p + "axis", [-1], np.int64),
         helper.make_node("Unsqueeze", [p + "raw", p + "axis"], [p + "column"]),
         _constant(p + "start", start, np.float32),

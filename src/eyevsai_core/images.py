@@ -7,12 +7,10 @@ opened: Pillow would hand PostScript to another program, whatever the file is ca
 
 from __future__ import annotations
 
-import importlib
 import io
 import struct
 import warnings
 import zlib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,8 +20,6 @@ from PIL import Image, UnidentifiedImageError
 from eyevsai_core.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy.typing as npt
 
 __all__ = [
@@ -45,7 +41,7 @@ IMAGE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 
-ImageLike: TypeAlias = "npt.NDArray[np.uint8] | bytes | str | Path | Image.Image"
+ImageLike: TypeAlias = "npt.ArrayLike | bytes | str | Path | Image.Image"
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _RANK = 3
@@ -89,9 +85,7 @@ def decode_image(source: bytes | Path) -> npt.NDArray[np.uint8]:
     if len(content) > MAX_BYTES:
         raise _too_long(name, len(content))
     with _open(io.BytesIO(content), name) as picture:
-        pixels = _fast_pixels(picture, content)
-        if pixels is None:
-            pixels = _pixels(picture, name)
+        pixels = _pixels(picture, name)
         return np.ascontiguousarray(_upright(pixels, _orientation(picture)))
 
 
@@ -284,38 +278,3 @@ def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
-
-
-def _fast_pixels(picture: Image.Image, content: bytes) -> npt.NDArray[np.uint8] | None:
-    """Decode an RGB JPEG with simplejpeg, if it is installed; None leaves it to Pillow."""
-    if picture.format not in ("JPEG", "MPO") or picture.mode != "RGB":
-        return None
-    decode = _jpeg_decoder()
-    if decode is None:
-        return None
-    try:
-        pixels = decode(content)
-    except (ValueError, RuntimeError):
-        # Damaged, or merely odd: Pillow knows, and has the words for it.
-        return None
-    return pixels if pixels.shape == (picture.height, picture.width, _RANK) else None
-
-
-@cache
-def _jpeg_decoder() -> Callable[[bytes], npt.NDArray[np.uint8]] | None:
-    """Return simplejpeg's decoder if it is there and gives the same bytes as Pillow does.
-
-    Both are built on libjpeg-turbo, but not on the same copy of it. Three times as fast.
-    """
-    try:
-        decode: Callable[[bytes], npt.NDArray[np.uint8]] = importlib.import_module(
-            "simplejpeg"
-        ).decode_jpeg
-    except ImportError:
-        return None
-    y, x = np.mgrid[:37, :53]
-    probe = np.stack([x * y, x * 5, y * 7], axis=2).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(probe).save(file, "JPEG", quality=85)
-    same = np.array_equal(decode(file.getvalue()), np.asarray(Image.open(file)))
-    return decode if same else None

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_confusion", "plot_explanation", "plot_prediction", "plot_reliability"]
 
-_ANNOTATED = 20
+_ANNOTATED = 20  # up to this many classes each cell carries its number
+_NAMED = 40  # names that an axis has room for
 
 
 def plot_confusion(evaluation: Evaluation, *, axes: Any = None) -> Any:
@@ -31,8 +32,9 @@ def plot_confusion(evaluation: Evaluation, *, axes: Any = None) -> Any:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     places = np.arange(len(evaluation.classes))
-    axes.set_xticks(places, evaluation.classes, rotation=60, ha="right")
-    axes.set_yticks(places, evaluation.classes)
+    named = slice(None, None, -(-len(places) // _NAMED))
+    axes.set_xticks(places[named], evaluation.classes[named], rotation=60, ha="right")
+    axes.set_yticks(places[named], evaluation.classes[named])
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
     if len(places) <= _ANNOTATED:
