@@ -2,7 +2,10 @@
 
 Occlusion (Zeiler & Fergus 2014) covers one place after another and sees how much the label's
 probability falls. RISE (Petsiuk et al. 2018) averages thousands of random half-covered pictures,
-each weighted by the probability that is left.
+each weighted by the probability that is left. What is covered takes the picture's median colour,
+paper under a drawing: a grey or black cover is itself something to see, with edges of its own.
+(Covered in black, as published, a drawing got the same answer from an SVM on HOG features 64 times
+out of 64, and the heat map was noise.)
 """
 
 from __future__ import annotations
@@ -131,16 +134,21 @@ def _batch(size: int) -> int:
     return max(1, min(_BATCH, _BATCH_PIXELS // size**2))
 
 
+def _background(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the median colour, float32 (3,)."""
+    return np.asarray(np.median(image.reshape(-1, 3), axis=0), np.float32)
+
+
 def _occlusion(
     ask: Ask,
     image: npt.NDArray[np.uint8],
     base: float,
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
-    """Cover squares of a quarter of the side, a sixteenth of it apart, with the mean colour."""
+    """Cover squares of a quarter of the side, a sixteenth of it apart."""
     size = image.shape[0]
     window, stride = max(size // 4, 1), max(size // 16, 1)
-    cover = image.reshape(-1, 3).mean(axis=0).round().astype(np.uint8)
+    cover = _background(image).astype(np.uint8)
     starts = range(-window // 2, size - window // 2 + 1, stride)
     places = [(y, x) for y in starts for x in starts]
     total = np.zeros((size, size))
@@ -170,6 +178,7 @@ def _rise(
     """Weigh random smooth masks by the probability that they leave, minus their mean."""
     dice = np.random.default_rng(seed)
     size = image.shape[0]
+    cover = _background(image)
     cell = -(-size // _RISE_CELLS)
     grown = (_RISE_CELLS + 1) * cell
     weighted = np.zeros((size, size))
@@ -184,7 +193,8 @@ def _rise(
             smooth = Image.fromarray(grid).resize((grown, grown), Image.Resampling.BILINEAR)
             y, x = dice.integers(0, cell, 2)
             masks[k] = np.asarray(smooth)[y : y + size, x : x + size]
-        left = ask((image * masks[..., None]).round().astype(np.uint8)).astype(np.float64)
+        masked = cover + (image - cover) * masks[..., None]
+        left = ask(masked.round().astype(np.uint8)).astype(np.float64)
         weighted += np.tensordot(left, masks, 1)
         kept += masks.sum(axis=0)
         total += float(left.sum())
