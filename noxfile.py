@@ -88,10 +88,14 @@ def plugin(session: nox.Session, name: str) -> None:
 
 @nox.session
 def minimums(session: nox.Session) -> None:
-    """Test with the lowest versions that the packages allow."""
-    session.env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    """Test with the lowest versions that the packages allow, everything else as tried."""
     lowest = _lowest("pyproject.toml", *map(str, _plugin_files("pyproject.toml")))
-    session.install(*lowest, *_group("test"), *_editable("shallow", extras=EXTRAS))
+    tried = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    others = Path(session.create_tmp(), "others.txt")
+    others.write_text("\n".join(line for line in tried if line.split("==")[0] not in lowest))
+    pins = [f"{name}=={version}" for name, version in lowest.items()]
+    parts = [*pins, *_group("test"), *_editable("shallow", extras=EXTRAS)]
+    session.install("-c", str(others), *parts)
     _pytest(session, "tests", *map(str, _plugin_files("tests")))
 
 
@@ -134,8 +138,8 @@ def _pytest(session: nox.Session, *places: str, chosen: str = "", measured: bool
     session.run(*started, "-m", " and ".join(wanted), *(session.posargs or places))
 
 
-def _lowest(*projects: str) -> list[str]:
-    """Turn every ``name>=low,...`` of the projects' dependencies into ``name==low``."""
+def _lowest(*projects: str) -> dict[str, str]:
+    """Return {name: version} for every ``name>=version`` of the projects' dependencies."""
     found: dict[str, str] = {}
     for project in projects:
         table = nox.project.load_toml(project)["project"]
@@ -144,4 +148,4 @@ def _lowest(*projects: str) -> list[str]:
             match = re.match(r"([A-Za-z0-9._-]+)>=([0-9.]+)", wanted)
             if match:
                 found[match[1]] = match[2] if match[2].count(".") > 1 else f"{match[2]}.*"
-    return [f"{name}=={low}" for name, low in found.items()]
+    return found

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import pytest
+from making import CLASSES, colour_artefact, colour_fragment
 from onnx import TensorProto, helper, numpy_helper
 
 from eyevsai_core.artefact import check_artefact
@@ -25,39 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def fragment(**changes: Any) -> onnx.ModelProto:
-    """The mean of each colour as the score of its class."""
-    nodes = [
-        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "scale"], ["scores"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "colours",
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", 8, 8, 3])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", 3])],
-        initializer=[
-            numpy_helper.from_array(np.array([1, 2], np.int64), "axes"),
-            numpy_helper.from_array(np.float32([0.1, 0.1, 0.1]), "scale"),
-        ],
-    )
-    options = {"opset_imports": [helper.make_opsetid("", 18)], "ir_version": 9, **changes}
-    return helper.make_model(graph, **options)
-
-
-def good() -> onnx.ModelProto:
-    return build_artefact(
-        fragment(),
-        classes=("red", "green", "blue"),
-        image_size=8,
-        calibration=Calibration(),
-        metadata={"family": "test"},
-    )
-
-
 def test_a_good_artefact_is_accepted_and_answers() -> None:
-    content = good().SerializeToString()
+    content = colour_artefact().SerializeToString()
     info = check_artefact(content)
     assert info.classes == ("red", "green", "blue")
     assert info.image_size == 8
@@ -173,6 +145,51 @@ def other_output(model: onnx.ModelProto) -> None:
     model.graph.output[0].name = "batch"
 
 
+def same_name(model: onnx.ModelProto) -> None:
+    model.graph.initializer[1].name = model.graph.initializer[0].name
+
+
+def overridden_input(model: onnx.ModelProto) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.uint8), "image"))
+
+
+def division_by_group(model: onnx.ModelProto) -> None:
+    # The runtime divides by it: the whole process would end.
+    model.graph.node.append(helper.make_node("ConvTranspose", ["batch", "batch"], ["c"], group=0))
+
+
+def no_stride(model: onnx.ModelProto) -> None:
+    model.graph.node.append(helper.make_node("Conv", ["batch", "batch"], ["c"], strides=[1, 0]))
+
+
+def too_few_columns(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 2
+
+
+def open_columns(model: onnx.ModelProto) -> None:
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def sparse_value(model: onnx.ModelProto) -> None:
+    attribute = model.graph.node[0].attribute.add()
+    attribute.name, attribute.type = "sparse_value", onnx.AttributeProto.SPARSE_TENSOR
+    attribute.sparse_tensor.dims.append(2**40)
+
+
+def many_graphs(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.add().graphs.add()
+
+
+def segments(model: onnx.ModelProto) -> None:
+    model.graph.initializer[1].segment.begin = 0
+
+
+def tensors_in_a_list(model: onnx.ModelProto) -> None:
+    tensor = model.graph.node[0].attribute.add().tensors.add()
+    tensor.data_type = TensorProto.FLOAT
+    tensor.dims.append(2**40)
+
+
 def sparse(model: onnx.ModelProto) -> None:
     model.graph.sparse_initializer.add()
 
@@ -221,16 +238,32 @@ CORPUS: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "another input": (other_input, "must have the one input"),
     "float input": (float_input, "must have the one input"),
     "another output": (other_output, "the one output"),
+    "same name": (same_name, "is written twice"),
+    "overridden input": (overridden_input, "is written twice"),
+    "division by group": (division_by_group, "ConvTranspose has group below 1"),
+    "no stride": (no_stride, "Conv has strides below 1"),
+    "too few columns": (too_few_columns, r"must be of shape \(n, 3\)"),
+    "open columns": (open_columns, r"must be of shape \(n, 3\)"),
+    "sparse value": (sparse_value, "sparse tensors"),
+    "many graphs": (many_graphs, "an attribute that no artefact needs"),
+    "segments": (segments, "is in segments"),
+    "tensors in a list": (tensors_in_a_list, "claims the shape"),
     "sparse": (sparse, "sparse initializers"),
     "future IR": (future_ir, "IR version 99"),
     "future opset": (future_opset, "version 99; allowed are"),
     "no graph": (no_graph, "holds no graph"),
     "no format": (metadata(format_version=""), "no format_version"),
+    "format zero": (metadata(format_version="0"), "no format_version"),
+    "much newer format": (metadata(format_version="9" * 5000), "written by a newer eyevsai"),
     "newer format": (metadata(format_version="7"), "written by a newer eyevsai"),
     "classes not JSON": (metadata(classes="["), "'classes' is not JSON"),
     "classes not a list": (metadata(classes='{"a": 1}'), "is not a list"),
     "classes twice": (metadata(classes='["a", "a", "b"]'), "different labels"),
     "size not a number": (metadata(input_size="²"), "is not a number of pixels"),
+    "size behind zeros": (metadata(input_size="000000001" + "9" * 5000), "number of pixels"),
+    "size zero": (metadata(input_size="0"), "is not a number of pixels"),
+    "one class": (metadata(classes='["a"]'), "at least two different labels"),
+    "classes nested for ever": (metadata(classes="[" * 100_000), "'classes' is not JSON"),
     "size too large": (metadata(input_size="99999999999999999999"), "is not a number of pixels"),
 }
 
@@ -238,14 +271,14 @@ CORPUS: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
 @pytest.mark.parametrize("name", CORPUS)
 def test_hostile_artefacts_are_refused(name: str) -> None:
     attack, message = CORPUS[name]
-    model = good()
+    model = colour_artefact()
     attack(model)
     with pytest.raises(ModelCorruptError, match=message):
         OnnxClassifier.from_bytes(model.SerializeToString())
 
 
 def test_every_truncation_is_refused_or_harmless() -> None:
-    content = good().SerializeToString()
+    content = colour_artefact().SerializeToString()
     for end in range(0, len(content), 37):
         with pytest.raises(ModelCorruptError):
             check_artefact(content[:end])
@@ -253,7 +286,7 @@ def test_every_truncation_is_refused_or_harmless() -> None:
 
 def test_random_bytes_and_flipped_bits_never_do_worse_than_an_error() -> None:
     dice = np.random.default_rng(0)
-    content = bytearray(good().SerializeToString())
+    content = bytearray(colour_artefact().SerializeToString())
     for _ in range(300):
         damaged = bytearray(content)
         for place in dice.integers(0, len(content), 3):
@@ -269,7 +302,7 @@ def test_random_bytes_and_flipped_bits_never_do_worse_than_an_error() -> None:
 def test_a_size_claim_of_the_whole_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eyevsai_core.artefact.MAX_ARTEFACT_BYTES", 100)
     with pytest.raises(ModelCorruptError, match="the limit is 100"):
-        check_artefact(good().SerializeToString())
+        check_artefact(colour_artefact().SerializeToString())
 
 
 def test_a_length_prefix_beyond_the_file_is_refused() -> None:
@@ -289,7 +322,7 @@ def test_a_length_prefix_beyond_the_file_is_refused() -> None:
 def test_a_family_s_graph_must_keep_the_contract(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ExportError, match=message):
         build_artefact(
-            fragment(**change),
+            colour_fragment(**change),
             classes=("a", "b", "c"),
             image_size=8,
             calibration=Calibration(),
@@ -322,14 +355,14 @@ def model_folder(folder: Path, content: bytes, digest: str | None = None) -> Pat
 
 
 def test_a_file_that_is_not_the_card_s_is_refused(tmp_path: Path) -> None:
-    content = good().SerializeToString()
+    content = colour_artefact().SerializeToString()
     assert load_model(model_folder(tmp_path / "right", content)).classes[0] == "red"
     with pytest.raises(ModelCorruptError, match="is not the file that its card describes"):
         load_model(model_folder(tmp_path / "wrong", content, "0" * 64))
 
 
 def test_a_corrupt_or_newer_card_is_refused(tmp_path: Path) -> None:
-    folder = model_folder(tmp_path / "m", good().SerializeToString())
+    folder = model_folder(tmp_path / "m", colour_artefact().SerializeToString())
     text = (folder / "card.json").read_text()
     for broken, message in (
         ("{", "is not JSON"),
@@ -348,3 +381,82 @@ def test_a_corrupt_or_newer_card_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_not_found(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match="there is no file or folder"):
         load_model(name)
+
+
+def test_a_file_that_would_burst_in_memory_is_refused_unparsed() -> None:
+    # 17 MB of empty nodes would become two gigabytes of objects.
+    content = b"\x3a\x80\x80\x80\x09" + b"\x0a\x00" * (9 * 2**20)
+    with pytest.raises(ModelCorruptError, match="many times as large in memory"):
+        check_artefact(content)
+
+
+def test_a_large_file_of_weights_is_no_such_file() -> None:
+    model = colour_artefact()
+    weights = np.zeros(5 * 2**20, np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weights, "weights"))
+    assert check_artefact(model.SerializeToString()).image_size == 8
+    with pytest.raises(ModelCorruptError, match="is not ONNX"):
+        check_artefact(model.SerializeToString()[:-9])
+
+
+def test_more_nodes_than_any_model_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyevsai_core.artefact._MAX_NODES", 5)
+    with pytest.raises(ModelCorruptError, match="more than 5 nodes"):
+        check_artefact(colour_artefact().SerializeToString())
+
+
+def with_nodes(*nodes: onnx.NodeProto, **initializers: np.ndarray) -> bytes:
+    """An artefact that is well formed, and does this before it answers."""
+    model = colour_fragment()
+    model.graph.node[-1].output[0] = "usual"
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in initializers.items()
+    )
+    built = build_artefact(
+        model, classes=CLASSES, image_size=8, calibration=Calibration(), metadata={}
+    )
+    return built.SerializeToString()
+
+
+@pytest.mark.parametrize("size", [2**32, 2**40])
+def test_a_tensor_larger_than_memory_fails_before_it_is_there(size: int) -> None:
+    content = with_nodes(
+        helper.make_node("ConstantOfShape", ["shape"], ["zeros"]),
+        helper.make_node("ReduceSum", ["zeros"], ["zero"], keepdims=0),
+        helper.make_node("Add", ["usual", "zero"], ["scores"]),
+        shape=np.array([size], np.int64),
+    )
+    with pytest.raises(ModelCorruptError, match="onnxruntime cannot load|fails on a picture"):
+        OnnxClassifier.from_bytes(content).predict(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_what_fails_only_on_a_picture_is_a_corrupt_model() -> None:
+    content = with_nodes(
+        helper.make_node("Gather", ["usual", "columns"], ["scores"], axis=1),
+        columns=np.array([0, 1, 10**9], np.int64),
+    )
+    with pytest.raises(ModelCorruptError, match="the artefact fails on a picture"):
+        OnnxClassifier.from_bytes(content).predict(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_result_with_other_columns_is_a_corrupt_model() -> None:
+    content = with_nodes(
+        helper.make_node("Concat", ["usual", "usual"], ["scores"], axis=1),
+    )
+    with pytest.raises(ModelCorruptError, match=r"a result of shape \(1, 6\)|cannot load"):
+        OnnxClassifier.from_bytes(content).predict(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_card_of_another_model_is_refused(tmp_path: Path) -> None:
+    content = colour_artefact().SerializeToString()
+    card = ModelCard.read(model_folder(tmp_path / "m", content) / "card.json")
+    other = dataclasses.replace(card, classes=("cat", "dog", "cow"))
+    with pytest.raises(ModelCorruptError, match="do not belong together"):
+        OnnxClassifier.from_bytes(content, card=other)
+
+
+def test_a_file_that_never_ends_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyevsai_core.classifier.MAX_ARTEFACT_BYTES", 1000)
+    with pytest.raises(ModelCorruptError, match="is larger than 1000 bytes"):
+        OnnxClassifier.from_file(Path("/dev/zero"))

@@ -3,6 +3,9 @@
 An ONNX file from elsewhere may name other files, claim tensors larger than memory, bring its own
 operators or loop for ever. Here it must be what `graph` writes: one file, standard operators from
 a list, one input and one output, tensors whose bytes are there.
+
+What stays possible is a graph of allowed operators that takes long, or that meets a defect of the
+runtime: a model from a stranger is best run in a process of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from eyevsai_core.graph import (
     OPSETS,
     OUTPUT,
 )
+from eyevsai_core.wire import parsing_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +41,10 @@ MAX_ARTEFACT_BYTES = 2**30
 _MAX_NODES = 100_000
 _MAX_DEPTH = 4
 _MAX_CLASSES = 100_000
+_MAX_SIDE = 4096
+_MAX_DIGITS = 9  # of a number in the metadata
+_SMALL_FILE = 2**24  # whose parsing takes 2 GB at the very worst
+_PARSING_LIMIT = 2**30  # beside four times the file itself
 
 # What models are made of. Not among them: Loop, Scan and sequences (no artefact needs them and
 # they can run for ever), random operators, and whatever reads or names a file.
@@ -65,6 +73,8 @@ _OPERATORS = {
     ),
 }
 _SUBGRAPHS = frozenset({"If"})
+# A runtime divides by them.
+_POSITIVE = frozenset({"blocksize", "dilations", "group", "kernel_shape", "size", "strides"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +94,30 @@ def check_artefact(content: bytes) -> ArtefactInfo:
     """
     if len(content) > MAX_ARTEFACT_BYTES:
         raise _corrupt(f"it has {len(content)} bytes, the limit is {MAX_ARTEFACT_BYTES}")
-    model = onnx.ModelProto()
-    try:
-        model.ParseFromString(content)
-    except (DecodeError, RecursionError) as error:
-        raise _corrupt(f"it is not ONNX, or cut short ({error})") from error
+    model = _parse(content)
     if not model.HasField("graph") or not model.graph.node:
         raise _corrupt("it holds no graph")
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     _check_format(metadata)
     _check_imports(model)
-    _check_graph(model.graph, known=set(), depth=0, budget=[_MAX_NODES])
-    _check_contract(model.graph)
-    return ArtefactInfo(_classes(metadata), _input_size(metadata), metadata)
+    _check_graph(model.graph, outer=(), budget=[_MAX_NODES])
+    classes = _classes(metadata)
+    _check_contract(model.graph, n_classes=len(classes))
+    return ArtefactInfo(classes, _input_size(metadata), metadata)
+
+
+def _parse(content: bytes) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    try:
+        limit = _PARSING_LIMIT + 4 * len(content)
+        if len(content) > _SMALL_FILE and parsing_cost(content, limit=limit) > limit:
+            raise _corrupt("it would become many times as large in memory as it is on disk")
+        model.ParseFromString(content)
+    except ModelCorruptError:
+        raise
+    except (DecodeError, RecursionError, ValueError) as error:
+        raise _corrupt(f"it is not ONNX, or cut short ({error})") from error
+    return model
 
 
 def _corrupt(reason: str) -> ModelCorruptError:
@@ -105,11 +126,11 @@ def _corrupt(reason: str) -> ModelCorruptError:
 
 def _check_format(metadata: dict[str, str]) -> None:
     text = metadata.get("format_version", "")
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or int(text[:_MAX_DIGITS]) == 0:
         raise _corrupt(f"its metadata has no format_version (found {text[:40]!r})")
-    if int(text[:9]) > FORMAT_VERSION:
+    if int(text[:_MAX_DIGITS]) > FORMAT_VERSION:
         raise ModelCorruptError(
-            f"the model was written by a newer eyevsai (format {text[:9]}, this one reads up to "
+            f"the model was written by a newer eyevsai (format {text[:40]}, this one reads up to "
             f"{FORMAT_VERSION}); run: pip install --upgrade eyevsai-core"
         )
 
@@ -131,7 +152,8 @@ def _classes(metadata: dict[str, str]) -> tuple[str, ...]:
 
 def _input_size(metadata: dict[str, str]) -> int:
     text = metadata.get("input_size", "")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= 4096:  # noqa: PLR2004
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not is_number or int(text) not in range(1, _MAX_SIDE + 1):
         raise _corrupt(f"its metadata 'input_size' is not a number of pixels: {text[:40]!r}")
     return int(text)
 
@@ -151,36 +173,45 @@ def _check_imports(model: onnx.ModelProto) -> None:
             )
 
 
-def _check_graph(graph: onnx.GraphProto, *, known: set[str], depth: int, budget: list[int]) -> None:
-    """Check tensors, operators and the order of nodes; `known` are names of outer graphs."""
-    if depth > _MAX_DEPTH:
+def _check_graph(graph: onnx.GraphProto, *, outer: tuple[set[str], ...], budget: list[int]) -> None:
+    """Check tensors, operators and the order of nodes; `outer` are the names that it may read."""
+    if len(outer) > _MAX_DEPTH:
         raise _corrupt(f"its graphs are nested deeper than {_MAX_DEPTH}")
     if graph.sparse_initializer:
         raise _corrupt("it has sparse initializers")
     budget[0] -= len(graph.node)
     if budget[0] < 0:
         raise _corrupt(f"it has more than {_MAX_NODES} nodes")
+    names = {value.name for value in graph.input}
+    scopes = (*outer, names)
     for tensor in graph.initializer:
         _check_tensor(tensor)
-    names = known | {t.name for t in graph.initializer} | {i.name for i in graph.input}
+        _write(tensor.name, scopes)
     for node in graph.node:
         _check_node(node)
-        _check_reads(node, names)
+        _check_reads(node, scopes)
         for child in _children(node):
-            _check_graph(child, known=names, depth=depth + 1, budget=budget)
-        written = [name for name in node.output if name]
-        twice = names.intersection(written)
-        if twice:
-            raise _corrupt(f"{min(twice)[:80]!r} is written twice")
-        names.update(written)
+            _check_graph(child, outer=scopes, budget=budget)
+        for name in filter(None, node.output):
+            _write(name, scopes)
     for output in graph.output:
-        if output.name not in names:
+        if not _is_known(output.name, scopes):
             raise _corrupt(f"nothing writes its output {output.name[:80]!r}")
 
 
-def _check_reads(node: onnx.NodeProto, names: set[str]) -> None:
+def _is_known(name: str, scopes: tuple[set[str], ...]) -> bool:
+    return any(name in names for names in scopes)
+
+
+def _write(name: str, scopes: tuple[set[str], ...]) -> None:
+    if _is_known(name, scopes):
+        raise _corrupt(f"{name[:80]!r} is written twice")
+    scopes[-1].add(name)
+
+
+def _check_reads(node: onnx.NodeProto, scopes: tuple[set[str], ...]) -> None:
     for name in node.input:
-        if name and name not in names:
+        if name and not _is_known(name, scopes):
             raise _corrupt(
                 f"node {node.op_type[:80]} reads {name[:80]!r} before anything has written it: "
                 "the graph has a cycle, a gap or a wrong order"
@@ -203,8 +234,16 @@ def _check_node(node: onnx.NodeProto) -> None:
             raise _corrupt("it has sparse tensors")
         if attribute.HasField("g") and node.op_type not in _SUBGRAPHS:
             raise _corrupt(f"operator {node.op_type} carries a graph")
+        if attribute.name in _POSITIVE and not _is_positive(attribute):
+            raise _corrupt(f"operator {node.op_type} has {attribute.name} below 1")
         if attribute.graphs or attribute.ref_attr_name:
             raise _corrupt(f"operator {node.op_type} has an attribute that no artefact needs")
+
+
+def _is_positive(attribute: onnx.AttributeProto) -> bool:
+    if attribute.type == onnx.AttributeProto.INTS:
+        return all(value > 0 for value in attribute.ints)
+    return attribute.i > 0
 
 
 def _children(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
@@ -240,11 +279,16 @@ def _check_tensor(tensor: onnx.TensorProto) -> None:
         )
 
 
-def _check_contract(graph: onnx.GraphProto) -> None:
+def _check_contract(graph: onnx.GraphProto, *, n_classes: int) -> None:
     inputs = [(value.name, value.type.tensor_type.elem_type) for value in graph.input]
     outputs = [(value.name, value.type.tensor_type.elem_type) for value in graph.output]
     if inputs != [(INPUT, TensorProto.UINT8)] or outputs != [(OUTPUT, TensorProto.FLOAT)]:
         raise _corrupt(
             f"it must have the one input {INPUT!r} (uint8) and the one output {OUTPUT!r} "
             f"(float32), but has {[n[:40] for n, _ in inputs]} and {[n[:40] for n, _ in outputs]}"
+        )
+    shape = [dim.dim_value for dim in graph.output[0].type.tensor_type.shape.dim]
+    if shape != [0, n_classes]:
+        raise _corrupt(
+            f"its output must be of shape (n, {n_classes}), a column a class, but is {shape}"
         )

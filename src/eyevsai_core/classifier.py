@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from eyevsai_core.images import as_image, check_array
 from eyevsai_core.prediction import Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     import numpy.typing as npt
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["OnnxClassifier"]
 
 _BATCH = 32
+_BATCH_PIXELS = 2**23  # whatever the number of pictures, so that memory is bounded
 _BATCH_RANK = 4
+_RUNTIME_MEMORY = 8 * 2**30
 # They have no common base of their own.
 _RUNTIME_ERRORS = (
     ort_errors.Fail,
@@ -52,19 +54,15 @@ class OnnxClassifier:
     def __init__(self, content: bytes, *, card: ModelCard | None, threads: int | None) -> None:
         """Check `content`, then hand the same bytes to the runtime. See `from_bytes`."""
         info = check_artefact(content)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _QUIET
-        options.inter_op_num_threads = 1
-        if threads:
-            options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+        if card is not None and (card.classes, card.image_size) != (info.classes, info.image_size):
+            raise ModelCorruptError(
+                f"the card describes {len(card.classes)} classes at {card.image_size} px, but the "
+                f"artefact has {len(info.classes)} at {info.image_size} px, or other labels: they "
+                "do not belong together"
             )
-        except _RUNTIME_ERRORS as error:
-            raise ModelCorruptError(f"onnxruntime cannot load the artefact: {error}") from error
+        self._session = _start(content, threads)
         self._info = info
-        self.card = card
+        self._card = card
 
     @classmethod
     def from_bytes(
@@ -94,6 +92,11 @@ class OnnxClassifier:
                 "changed or damaged. Train or fetch the model again"
             )
         return cls(content, card=card, threads=threads)
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The model's card; None if the artefact came without one."""
+        return self._card
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -146,7 +149,7 @@ class OnnxClassifier:
             return self._in_chunks(check_array(images, ranks=(_BATCH_RANK,)))
         if isinstance(images, str | bytes | Path):
             raise ImageError(f"expected several pictures, but got {images!r}; use predict()")
-        return self._of_any_size(list(images))
+        return self._of_any_size(images)
 
     def get_metadata(self) -> dict[str, Any]:
         """Return what the model says of itself: its card if it has one, and the file's metadata."""
@@ -161,29 +164,39 @@ class OnnxClassifier:
         return np.zeros((0, len(self._info.classes)), np.float32)
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        (rows,) = self._session.run((OUTPUT,), {INPUT: pixels})
+        try:
+            (rows,) = self._session.run((OUTPUT,), {INPUT: pixels})
+        except _RUNTIME_ERRORS as error:
+            raise ModelCorruptError(f"the artefact fails on a picture: {error}") from error
+        if rows.shape[-1] != len(self._info.classes):
+            raise ModelCorruptError(
+                f"the artefact gave a result of shape {rows.shape} for its "
+                f"{len(self._info.classes)} classes: it is damaged"
+            )
         return rows  # type: ignore[no-any-return]  # onnxruntime is not annotated
 
     def _in_chunks(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Run a batch of one size in pieces, so that memory does not grow with it."""
-        if len(images) <= _BATCH:
+        step = _pictures_at_once(images.shape[1:])
+        if len(images) <= step:
             return self._run(np.ascontiguousarray(images))
-        starts = range(0, len(images), _BATCH)
+        starts = range(0, len(images), step)
         return np.concatenate(
-            [self._run(np.ascontiguousarray(images[i : i + _BATCH])) for i in starts]
+            [self._run(np.ascontiguousarray(images[i : i + step])) for i in starts]
         )
 
-    def _of_any_size(self, images: Sequence[ImageLike]) -> npt.NDArray[np.float32]:
-        """Run neighbours of one size together, others alone."""
-        if not images:
-            return self._empty()
-        rows, group = [], [as_image(images[0])]
-        for image in map(as_image, images[1:]):
-            if image.shape != group[0].shape or len(group) == _BATCH:
+    def _of_any_size(self, images: Iterable[ImageLike]) -> npt.NDArray[np.float32]:
+        """Run neighbours of one size together, others alone; takes a picture when it is due."""
+        rows = [self._empty()]
+        group: list[npt.NDArray[np.uint8]] = []
+        for image in map(as_image, images):
+            shape = group[0].shape if group else image.shape
+            if image.shape != shape or len(group) == _pictures_at_once(shape):
                 rows.append(self._run(np.stack(group)))
                 group = []
             group.append(image)
-        rows.append(self._run(np.stack(group)))
+        if group:
+            rows.append(self._run(np.stack(group)))
         return np.concatenate(rows)
 
     @cached_property
@@ -200,12 +213,12 @@ class OnnxClassifier:
 
     def _repr_html_(self) -> str:
         """Show the model as a small card in a notebook."""
-        accuracy = self._info.metadata.get("test_accuracy")
+        accuracy = _share(self._info.metadata.get("test_accuracy", ""))
         facts = {
             "model": self.name,
             "classes": ", ".join(self.classes[:12]) + (" ..." if len(self.classes) > 12 else ""),  # noqa: PLR2004
             "input": f"any RGB picture, looked at in {self.image_size} x {self.image_size}",
-            **({"test accuracy": f"{float(accuracy):.1%}"} if accuracy else {}),
+            **({} if accuracy is None else {"test accuracy": f"{accuracy:.1%}"}),
         }
         rows = "".join(
             f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in facts.items()
@@ -213,10 +226,61 @@ class OnnxClassifier:
         return f"<table>{rows}</table>"
 
 
+def _start(content: bytes, threads: int | None) -> onnxruntime.InferenceSession:
+    """Hand checked bytes to the runtime, which gets no more memory than a picture needs."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _QUIET
+    options.inter_op_num_threads = 1
+    if threads:
+        options.intra_op_num_threads = threads
+    if _memory_is_bounded():
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except _RUNTIME_ERRORS as error:
+        raise ModelCorruptError(f"onnxruntime cannot load the artefact: {error}") from error
+
+
+@cache
+def _memory_is_bounded() -> bool:
+    """Give all artefacts of this process one arena that refuses to grow beyond a limit.
+
+    Without it, a few bytes of a graph could ask for all memory that the machine has.
+    """
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    # -1 is the runtime's own choice; 1 lets the arena grow by what is asked for, not by doubling.
+    limits = {
+        "max_mem": _RUNTIME_MEMORY,
+        "arena_extend_strategy": 1,
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    try:
+        onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limits))
+    except _RUNTIME_ERRORS:
+        return False  # the program that we are part of has registered one of its own
+    return True
+
+
+def _pictures_at_once(shape: tuple[int, ...]) -> int:
+    return max(1, min(_BATCH, _BATCH_PIXELS // (shape[0] * shape[1])))
+
+
+def _share(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_ARTEFACT_BYTES:
-            raise ModelCorruptError(f"{str(path)!r} is larger than {MAX_ARTEFACT_BYTES} bytes")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_ARTEFACT_BYTES + 1)
     except OSError as error:
         raise ModelNotFoundError(f"cannot read {str(path)!r}: {error.strerror}") from error
+    if len(content) > MAX_ARTEFACT_BYTES:
+        raise ModelCorruptError(f"{str(path)!r} is larger than {MAX_ARTEFACT_BYTES} bytes")
+    return content

@@ -149,7 +149,7 @@ def check_array(array: npt.NDArray[Any], *, ranks: tuple[int, ...]) -> npt.NDArr
             "a picture must be a uint8 array of shape (height, width, 3), RGB, 0-255, but got "
             f"{array.dtype} of shape {array.shape}; {_advice(array)}"
         )
-    if 0 in array.shape[-_RANK:]:
+    if array.size == 0:
         raise ImageError(f"a picture must have at least one pixel, but got shape {array.shape}")
     return array
 
