@@ -25,7 +25,6 @@ from eyevsai_core.loading import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def test_a_good_artefact_is_accepted_and_answers() -> None:
@@ -145,6 +144,11 @@ def other_output(model: onnx.ModelProto) -> None:
     model.graph.output[0].name = "batch"
 
 
+def unwritten_branch(model: onnx.ModelProto) -> None:
+    (branch,) = (n for n in model.graph.node if n.op_type == "If")
+    branch.attribute[0].g.output[0].name = "nothing writes this"
+
+
 def same_name(model: onnx.ModelProto) -> None:
     model.graph.initializer[1].name = model.graph.initializer[0].name
 
@@ -238,6 +242,7 @@ CORPUS: dict[str, tuple[Callable[[onnx.ModelProto], None], str]] = {
     "another input": (other_input, "must have the one input"),
     "float input": (float_input, "must have the one input"),
     "another output": (other_output, "the one output"),
+    "unwritten branch": (unwritten_branch, "nothing writes its output"),
     "same name": (same_name, "is written twice"),
     "overridden input": (overridden_input, "is written twice"),
     "division by group": (division_by_group, "ConvTranspose has group below 1"),
@@ -427,7 +432,7 @@ def test_a_tensor_larger_than_memory_fails_before_it_is_there(size: int) -> None
         helper.make_node("Add", ["usual", "zero"], ["scores"]),
         shape=np.array([size], np.int64),
     )
-    with pytest.raises(ModelCorruptError, match="onnxruntime cannot load|fails on a picture"):
+    with pytest.raises(ModelCorruptError, match=r"onnxruntime cannot load|fails on a picture"):
         OnnxClassifier.from_bytes(content).predict(np.zeros((8, 8, 3), np.uint8))
 
 

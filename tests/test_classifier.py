@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import io
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from making import CLASSES, colour_artefact, make_card, one_colour
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from PIL import Image
 
-from eyevsai_core.classifier import OnnxClassifier
+from eyevsai_core.classifier import OnnxClassifier, _memory_is_bounded
 from eyevsai_core.errors import ImageError, ModelCorruptError, ModelNotFoundError
 from eyevsai_core.loading import load_model
 
-sys.path.insert(0, str(Path(__file__).parent))
-from making import CLASSES, colour_artefact, make_card, one_colour
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +130,81 @@ def test_a_lone_file_loads(tmp_path: Path) -> None:
     assert load_model(path).prediction(one_colour(2)).label == "blue"
     with pytest.raises(ModelNotFoundError, match="cannot read"):
         OnnxClassifier.from_file(tmp_path / "none.onnx")
+
+
+def test_pictures_are_taken_when_they_are_due(
+    model: OnnxClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    ran: list[tuple[int, int]] = []
+    run = OnnxClassifier._run
+
+    def watched(self: OnnxClassifier, pixels: np.ndarray) -> np.ndarray:
+        ran.append((len(taken), len(pixels)))
+        return run(self, pixels)
+
+    monkeypatch.setattr(OnnxClassifier, "_run", watched)
+    pictures = (taken.append(k) or one_colour(k % 3) for k in range(100))
+    rows = model.predict_proba(pictures)
+    np.testing.assert_array_equal(rows.argmax(axis=1), np.arange(100) % 3)
+    assert ran == [(33, 32), (65, 32), (97, 32), (100, 4)]
+
+
+def test_the_larger_the_pictures_the_fewer_at_once(
+    model: OnnxClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eyevsai_core.classifier._BATCH_PIXELS", 100)
+    sizes: list[int] = []
+    run = OnnxClassifier._run
+
+    def watched(self: OnnxClassifier, pixels: np.ndarray) -> np.ndarray:
+        sizes.append(len(pixels))
+        return run(self, pixels)
+
+    monkeypatch.setattr(OnnxClassifier, "_run", watched)
+    batch = np.stack([one_colour(k % 3, 5, 9) for k in range(5)])
+    whole = model.predict_proba(batch)
+    assert sizes == [2, 2, 1]
+    np.testing.assert_array_equal(model.predict_proba(list(batch)), whole)
+    assert sizes == [2, 2, 1] * 2
+    model.predict_proba([one_colour(0, 50, 90)])
+    assert sizes[-1] == 1, "one picture is always run, however large"
+
+
+def test_strides_and_read_only_arrays_do_no_harm(model: OnnxClassifier) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (8, 10, 3), np.uint8)
+    usual = model.predict(image.copy())
+    image.flags.writeable = False
+    assert model.predict(image) == usual
+    for view in (image[::-1], image[:, ::-1], image.transpose(1, 0, 2), np.asfortranarray(image)):
+        assert model.predict(view) == model.predict(np.ascontiguousarray(view))
+
+
+def test_it_cannot_be_changed() -> None:
+    card = make_card()
+    model = OnnxClassifier.from_bytes(colour_artefact().SerializeToString(), card=card)
+    assert model.card is card
+    for name in ("card", "classes", "image_size"):
+        with pytest.raises(AttributeError):
+            setattr(model, name, None)
+
+
+def test_a_notebook_shows_what_is_there_as_text() -> None:
+    strange = colour_artefact(test_accuracy="<b>", variant="<script>")
+    html = OnnxClassifier.from_bytes(strange.SerializeToString())._repr_html_()
+    assert "<script>" not in html
+    assert "accuracy" not in html
+
+
+def test_without_an_arena_of_our_own_a_model_still_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*given: object) -> None:
+        raise ort_errors.InvalidArgument("there is one already")
+
+    monkeypatch.setattr("onnxruntime.create_and_register_allocator", refuse)
+    monkeypatch.setattr(
+        "eyevsai_core.classifier._memory_is_bounded", _memory_is_bounded.__wrapped__
+    )
+    model = OnnxClassifier.from_bytes(colour_artefact().SerializeToString())
+    assert model.prediction(one_colour(1)).label == "green"

@@ -128,6 +128,25 @@ def test_a_missing_file_or_a_folder_is_an_error(tmp_path: Path) -> None:
             decode_image(path)
 
 
+def test_bytes_above_the_limit_are_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eyevsai_core.images.MAX_BYTES", 10)
+    with pytest.raises(ImageError, match="pictures up to 0 MiB are read"):
+        decode_image(save(red()))
+
+
+def test_frames_that_cannot_be_counted_are_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.gif"
+    path.write_bytes(save(red(), "GIF", save_all=True, append_images=[red().rotate(180)]))
+
+    def lose_count(_: object) -> int:
+        raise EOFError
+
+    monkeypatch.setattr("PIL.GifImagePlugin.GifImageFile.n_frames", property(lose_count))
+    assert picture_info(path)["frames"] == 1
+
+
 def test_a_file_above_the_limit_of_bytes_is_refused_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
