@@ -27,6 +27,7 @@ CONFIGS = {
     "grey hog": FeatureConfig(hog_colour=False, lbp=False, colour=False, texture=False),
     "lbp": FeatureConfig(hog=False, colour=False, texture=False),
     "colour": FeatureConfig(hog=False, lbp=False, texture=False),
+    "thumbnail": FeatureConfig(hog=False, lbp=False, texture=False, colour_cells=()),
     "texture": FeatureConfig(hog=False, lbp=False, colour=False),
     "fine": FeatureConfig(
         hog_cells=(8, 4, 2),

@@ -311,6 +311,7 @@ def test_other_sizes_are_cropped_in_the_middle() -> None:
         ({"hog_cells": (1,)}, "hog_cells"),
         ({"lbp_cells": ()}, "lbp_cells must be one or more"),
         ({"colour_cells": (2, 2)}, "colour_cells must be one or more different"),
+        ({"colour_cells": (), "thumbnail": 0}, "colour_cells must be one or more different"),
         ({"hog_signed": (2,)}, r"hog_signed must name some of hog_cells \(8, 4\)"),
         ({"thumbnail": 5}, "thumbnail must be one of 0, 1, 2, 4, 8, but got 5"),
         ({"hue_bins": 0}, r"hue_bins must be in 1\.\.36, but got 0"),

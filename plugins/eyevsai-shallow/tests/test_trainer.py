@@ -240,3 +240,37 @@ def test_thresholds_are_rounded_down_to_float32() -> None:
     assert (low <= exact).all()
     assert (np.nextafter(low, np.float32(np.inf), dtype=np.float32) > exact).all()
     np.testing.assert_array_equal(round_down(np.array([0.5, -2.0])), np.float32([0.5, -2.0]))
+
+
+@pytest.mark.parametrize("kind", ["coloured", "grey", "one coloured"])
+def test_histograms_of_colour_are_for_pictures_that_have_any(tmp_path: Path, kind: str) -> None:
+    train, validation = shapes(40, 4), shapes(12, 4, seed=1)
+    if kind != "coloured":
+        for data in (train, validation):
+            data.images[:] = data.images.mean(axis=3, keepdims=True).astype(np.uint8)
+    if kind == "one coloured":
+        validation.images[-1, 0, 0, 0] ^= 1
+    classifier = ShallowTrainer(ShallowConfig(c=10.0, flip=False)).fit(
+        train, validation, Context(tmp_path)
+    )
+    assert classifier.config.colour_histogram == (kind != "grey")
+    assert ("colour_2" in classifier.extractor.slices) == (kind != "grey")
+    assert "thumbnail" in classifier.extractor.slices
+    coloured = shapes(9, 4, seed=2).images
+    np.testing.assert_allclose(
+        run_graph(classifier, coloured), classifier.predict_scores(coloured), atol=1e-5
+    )
+
+
+def test_what_was_chosen_is_in_the_config(tmp_path: Path) -> None:
+    asked = ShallowConfig()
+    classifier = ShallowTrainer(asked).fit(shapes(40, 4), shapes(12, 4, seed=1), Context(tmp_path))
+    chosen = classifier.config.to_dict()
+    assert chosen["c"] == 10.0
+    assert chosen["gamma"] in (0.5, 1.0, 2.0, 4.0)
+    assert chosen["flip"] in (True, False)
+    settled = {"c", "gamma", "flip", "colour_histogram"}
+    assert all(chosen[name] is not None for name in settled)
+    assert {k: v for k, v in chosen.items() if k not in settled} == {
+        k: v for k, v in asked.to_dict().items() if k not in settled
+    }

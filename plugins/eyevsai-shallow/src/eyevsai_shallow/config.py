@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eyevsai_core.config import Search, TrainConfig, option
@@ -30,7 +30,14 @@ class ShallowConfig(TrainConfig):
     lbp: bool = option(
         True, help="uniform local binary patterns", search=Search(choices=(True, False))
     )
-    colour: bool = option(True, help="colour histograms", search=Search(choices=(True, False)))
+    colour: bool = option(
+        True,
+        help="colour histograms and a small copy of the picture",
+        search=Search(choices=(True, False)),
+    )
+    colour_histogram: bool | None = option(
+        None, help="the histograms of colour; none: unless every picture is grey"
+    )
     texture: bool = option(
         True, help="grey-level co-occurrence", search=Search(choices=(True, False))
     )
@@ -110,4 +117,5 @@ class ShallowConfig(TrainConfig):
         """Return what the feature extractor needs to know."""
         from eyevsai_shallow.features import FeatureConfig  # noqa: PLC0415  keeps plugin.py light
 
-        return FeatureConfig(hog=self.hog, lbp=self.lbp, colour=self.colour, texture=self.texture)
+        found = FeatureConfig(hog=self.hog, lbp=self.lbp, colour=self.colour, texture=self.texture)
+        return replace(found, colour_cells=()) if self.colour_histogram is False else found

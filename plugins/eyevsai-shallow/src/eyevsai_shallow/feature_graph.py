@@ -112,12 +112,13 @@ def _lbp(w: Weave, config: FeatureConfig, grey: str, side: int) -> list[str]:
 
 
 def _colour(w: Weave, config: FeatureConfig, planes: str, side: int) -> list[str]:
-    fine, lengths = max(config.colour_cells), block_lengths(config)
-    counts = colour_count_nodes(w, planes, side, fine, config.bins)
     blocks = []
-    for cells in config.colour_cells:
-        pooled = pool_nodes(w, counts, fine=fine, cells=cells, bins=config.bins.total)
-        blocks.append(root_nodes(w, pooled, (side // cells) ** 2, lengths[f"colour_{cells}"]))
+    if config.colour_cells:
+        fine, lengths = max(config.colour_cells), block_lengths(config)
+        counts = colour_count_nodes(w, planes, side, fine, config.bins)
+        for cells in config.colour_cells:
+            pooled = pool_nodes(w, counts, fine=fine, cells=cells, bins=config.bins.total)
+            blocks.append(root_nodes(w, pooled, (side // cells) ** 2, lengths[f"colour_{cells}"]))
     if config.thumbnail:
         blocks.append(thumbnail_nodes(w, planes, side, config.thumbnail))
     return blocks

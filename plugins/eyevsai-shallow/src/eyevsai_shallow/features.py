@@ -41,7 +41,7 @@ class FeatureConfig:
     the grey picture. ``hog_cells``: cells a side, each a level of the pyramid; ``hog_signed``:
     those of them that tell dark-to-bright from bright-to-dark. ``lbp_cells`` and
     ``colour_cells``: regions a side, each a level. ``thumbnail``: side of the colour copy, 0 for
-    none. All of them divide 8.
+    none. All of them divide 8. ``colour_cells`` may be empty beside a thumbnail: no histogram.
     ``hue_bins``, ``saturation_bins`` and ``value_bins`` are bins of the joint colour histogram.
     """
 
@@ -83,6 +83,8 @@ class FeatureConfig:
     def _check_cells(self, name: str, least: int) -> None:
         cells = getattr(self, name)
         allowed = [part for part in _PARTS if part >= least]
+        if name == "colour_cells" and not cells and self.thumbnail:
+            return
         if not cells or len(set(cells)) < len(cells) or not set(cells) <= set(allowed):
             raise ConfigError(
                 f"{name} must be one or more different numbers out of "
@@ -216,13 +218,15 @@ class FeatureExtractor:
         return [*blocks, lbp.root_shares(turned, pixels)]
 
     def _colour(self, planes: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-        bins, pixels = self.config.bins, self.geometry.small**2
-        codes = colour_codes(planes, bins)
-        counts = colour_counts(codes, max(self.config.colour_cells), bins)
-        blocks = [
-            lbp.root_shares(lbp.pool_counts(counts, cells), pixels // (cells * cells))
-            for cells in self.config.colour_cells
-        ]
+        blocks = self._histograms(planes) if self.config.colour_cells else []
         if self.config.thumbnail:
             blocks.append(thumbnail(planes, self.config.thumbnail))
         return blocks
+
+    def _histograms(self, planes: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+        bins, pixels = self.config.bins, self.geometry.small**2
+        counts = colour_counts(colour_codes(planes, bins), max(self.config.colour_cells), bins)
+        return [
+            lbp.root_shares(lbp.pool_counts(counts, cells), pixels // (cells * cells))
+            for cells in self.config.colour_cells
+        ]

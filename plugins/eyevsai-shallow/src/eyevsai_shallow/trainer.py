@@ -71,6 +71,11 @@ class ShallowTrainer:
         that was interrupted goes on where it stopped and ends the same.
         """
         size = self._size = train.images.shape[1]
+        if self.config.colour_histogram is None:
+            # Of a grey picture the joint histogram is one of brightness in three bins, which moves
+            # with the light and not with the class: on Fashion-MNIST it cost half a percent.
+            coloured = not (_are_grey(train.images) and _are_grey(validation.images))
+            self.config = self.config.replace(colour_histogram=coloured)
         extractor = FeatureExtractor(self.config.features(), size)
         candidates = candidates_for(self.config, len(train.labels) + len(validation.labels))
         mirrored = any(candidate.flip for candidate in candidates)
@@ -85,7 +90,8 @@ class ShallowTrainer:
             labels = train.labels
         prepared = self._prepare(x, xf if best.flip else xf[:0], labels)
         pipeline = self._fit(best, prepared, threads=context.threads)
-        return ShallowClassifier(self.config, train.classes, size, pipeline, context.threads)
+        chosen = self.config.replace(flip=best.flip, c=best.c, gamma=best.gamma)
+        return ShallowClassifier(chosen, train.classes, size, pipeline, context.threads)
 
     def _extract(
         self,
@@ -263,6 +269,14 @@ def _scale_by_block(
     scale[there] = np.sqrt(total[there] / weights[there])
     scaler.scale_ = scale[block]
     return float(weights[there].sum()) or 1.0
+
+
+def _are_grey(images: npt.NDArray[np.uint8]) -> bool:
+    """Whether red, green and blue are equal in every pixel of every picture."""
+    return all(
+        bool((part == part[..., :1]).all())
+        for part in (images[i : i + _BATCH] for i in range(0, len(images), _BATCH))
+    )
 
 
 def _features(
