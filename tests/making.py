@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from eyevsai_core.calibration import Calibration
 from eyevsai_core.card import ModelCard
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from eyevsai_core.model_registry import ModelRegistry
 
 CLASSES = ("red", "green", "blue")
+_DICE = np.random.default_rng(0)
 
 
 def colour_fragment(**changes: Any) -> onnx.ModelProto:
@@ -113,6 +115,21 @@ def one_colour(channel: int, height: int = 5, width: int = 9) -> np.ndarray:
     image = np.zeros((height, width, 3), np.uint8)
     image[..., channel] = 200
     return image
+
+
+def noise_picture(path: Path, width: int = 30, height: int = 20, **options: Any) -> Path:
+    """Write a picture of noise, in the format that its name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(_DICE.integers(0, 256, (height, width, 3), np.uint8)).save(path, **options)
+    return path
+
+
+def split_pictures(root: Path) -> Path:
+    """Write two classes: 8 pictures to learn from, 4 to validate and 4 to test with."""
+    for split, n in (("train", 8), ("val", 4), ("test", 4)):
+        for i in range(n):
+            noise_picture(root / split / ("cat", "dog")[i % 2] / f"{i}.png", 20 + i, 24)
+    return root
 
 
 HERE = Path(__file__).parent

@@ -191,3 +191,16 @@ def test_damaged_parameters_are_refused(method: str, parameters: dict[str, objec
 def test_every_method_s_parameters_survive_a_round_trip_through_json(method: str) -> None:
     calibration = fit_calibration(*overconfident(200), method=method)
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+
+
+def test_a_fit_that_runs_out_of_steps_is_still_better_than_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(calibration_module, "_NEWTON_STEPS", 1)
+    scores, labels = overconfident(500)
+
+    def loss(calibration: Calibration) -> float:
+        rows = calibration.apply(scores)
+        return float(-np.log(rows[np.arange(len(labels)), labels]).mean())
+
+    assert loss(fit_calibration(scores, labels, method="platt")) < loss(Calibration())

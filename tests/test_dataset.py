@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,15 @@ def test_the_split_fingerprint_is_of_the_splits_too() -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(DATA) == "Dataset('made', 2 classes, train 3, test 1)"
+
+
+def test_samples_that_come_without_a_hash_get_one(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    samples = (
+        Sample(tmp_path / "a.png", "cat", Split.TRAIN),
+        Sample(tmp_path / "x.png", "cat", Split.TRAIN, "known"),
+        Sample(tmp_path / "b.png", "dog", Split.TRAIN),
+    )
+    hashes = [s.sha256 for s in Dataset("made", tmp_path, ("cat", "dog"), samples).samples]
+    assert hashes == [sha256(b"a.png").hexdigest(), "known", sha256(b"b.png").hexdigest()]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.metadata
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +11,7 @@ import pytest
 from eyevsai_core import doctor, families
 from eyevsai_core.classifier import OnnxClassifier
 from eyevsai_core.doctor import examine
-from eyevsai_core.errors import PluginError
+from eyevsai_core.errors import ExportError, PluginError
 from eyevsai_core.families import FamilyInfo
 
 if TYPE_CHECKING:
@@ -76,3 +78,35 @@ def test_a_runtime_that_answers_wrongly_is_a_failure(monkeypatch: pytest.MonkeyP
 
 def test_known_families_are_named_by_their_packages() -> None:
     assert families.KNOWN_FAMILIES["shallow"]
+
+
+def test_a_package_that_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = importlib.metadata.version
+
+    def without_onnx(name: str) -> str:
+        if name == "onnx":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", without_onnx)
+    (finding,) = (f for f in examine() if f.check == "onnx")
+    assert (finding.state, finding.text) == ("fail", "not installed; run: pip install onnx")
+
+
+def test_memory_is_told_where_the_system_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def system() -> str:
+        return next(finding.text for finding in examine() if finding.check == "system")
+
+    assert system().endswith("GiB memory")
+    monkeypatch.setattr(os, "sysconf_names", {})
+    assert system().endswith("cores")
+
+
+def test_an_artefact_that_cannot_be_built_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ExportError("no such operator")
+
+    monkeypatch.setattr(doctor, "build_artefact", fail)
+    (finding,) = (f for f in examine() if f.check == "inference")
+    assert finding.state == "fail"
+    assert finding.text == ("no such operator; run: pip install --force-reinstall onnxruntime")

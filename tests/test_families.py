@@ -138,6 +138,20 @@ def test_two_packages_with_one_family_are_an_error_that_names_both(install: Inst
         list_families()
 
 
+def test_a_known_family_that_is_installed_is_one_row(install: Install) -> None:
+    install("shallow", good("shallow"))
+    rows = [row for row in list_families() if row.name == "shallow"]
+    assert [(row.status, row.distribution) for row in rows] == [("ready", "fake-shallow")]
+
+
+def test_a_known_family_that_is_broken_is_one_row(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("shallow", "import no_such_package")
+    assert [row.status for row in list_families() if row.name == "shallow"] == ["broken"]
+    assert "no_such_package" in capsys.readouterr().err
+
+
 def test_a_family_whose_framework_is_not_there_is_missing(install: Install) -> None:
     install("mine", good("mine", modules=("no_such_framework",)))
     row = next(row for row in list_families() if row.name == "mine")

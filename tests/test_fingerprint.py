@@ -137,6 +137,19 @@ def test_unreadable_and_empty_files_get_a_mark_of_their_own(tmp_path: Path) -> N
     assert hash_files(there)[:4] == marks[:4]  # wherever the data set lies
 
 
+def test_unreadable_files_deep_in_folders_of_the_same_names_are_not_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / split / "cat/young/indoors/1.png" for split in ("train", "test")]
+    assert len(set(hash_files(paths))) == 2
+
+    def on_different_drives(_: object) -> str:
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr(os.path, "commonpath", on_different_drives)
+    assert len(set(hash_files(paths))) == 2
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a name may be any bytes")
 @pytest.mark.usefixtures("settled")
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:

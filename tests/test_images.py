@@ -209,6 +209,18 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
     assert decode_image(save(red(), "JPEG", exif=wild)).shape == (6, 4, 3)
 
 
+def test_exif_that_cannot_be_read_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_: object) -> None:
+        raise SyntaxError("not a TIFF file")
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = save(red(), "PNG", exif=exif)
+    assert decode_image(content).shape == (4, 6, 3)
+    monkeypatch.setattr(Image.Image, "getexif", damaged)
+    assert decode_image(content).shape == (6, 4, 3)
+
+
 def test_formats_that_start_another_program_are_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "innocent.jpg"
     path.write_bytes(save(red(), "EPS"))

@@ -210,3 +210,14 @@ def test_wilson_s_interval_holds_the_share(first: int, second: int) -> None:
     hits, n = sorted((first, second))
     found = wilson_interval(hits, n)
     assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_data_of_some_classes_are_measured_on_those_classes() -> None:
+    labels = np.array([0, 0, 2, 2, 2])
+    predicted = np.array([0, 1, 2, 2, 3])  # 1 and 3 are classes of the model, of which none is here
+    found = evaluate_probabilities(np.eye(6, dtype=np.float32)[predicted], labels)
+    # F1 is 2/3 of class 0 (1 right, 2 shown, 1 answered) and 4/5 of class 2.
+    assert found["macro_f1"].value == pytest.approx((2 / 3 + 4 / 5) / 2)
+    expected = reference.f1_score(labels, predicted, labels=[0, 2], average="macro")
+    assert found["macro_f1"].value == pytest.approx(expected)
+    assert found["balanced_accuracy"].value == pytest.approx((1 / 2 + 2 / 3) / 2)

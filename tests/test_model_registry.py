@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -211,3 +212,48 @@ def test_what_a_killed_process_left_is_ignored_and_can_be_cleaned(registry: Mode
     assert len(registry.list_models()) == 1
     assert registry.clean() == 1
     assert not (registry.root / ".staging-dead").exists()
+
+
+def test_a_number_that_another_process_took_is_not_overwritten(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = register(registry, make_card(seed=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(ModelRegistry, "_versions", lambda *_: [])  # looked before it was there
+        assert str(register(registry, make_card(seed=2))) == f"{SERIES}@2"
+    assert registry.card(first).seed == 1
+    assert registry.verify(ModelRef("test", "colours", "paint", 2)) == []
+
+
+def test_a_folder_that_cannot_be_renamed_registers_nothing(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(OutputError, match="Input/output error; nothing was registered"):
+            register(registry)
+    assert registry.list_models() == []
+
+
+def test_a_damaged_alias_names_nothing(registry: ModelRegistry) -> None:
+    ref = register(registry)
+    registry.set_alias(ref, "good")
+    (alias,) = registry.root.rglob("good")
+    for name, content in (("words", b"one"), ("bytes", b"\xff"), ("a b", b"1")):
+        (alias.parent / name).write_bytes(content)
+    (row,) = registry.list_models()
+    assert row.aliases == ("good", "latest")
+    with pytest.raises(ModelNotFoundError, match="has no version or alias 'words'"):
+        registry.resolve(f"{SERIES}@words")
+
+
+def test_a_damaged_model_can_be_named_latest_but_not_best(registry: ModelRegistry) -> None:
+    good = register(registry, make_card(metrics=accuracy(0.5)))
+    damaged = register(registry, make_card(metrics=accuracy(0.9)))
+    assert registry.resolve(f"{SERIES}@best") == damaged
+    (registry.path(damaged) / "card.json").write_text("{")
+    assert registry.resolve(f"{SERIES}@best") == good
+    assert registry.resolve(f"{SERIES}@latest") == damaged

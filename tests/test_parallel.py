@@ -51,8 +51,14 @@ def test_nothing_gives_nothing() -> None:
     assert list(map_ordered(str, [])) == []
 
 
-def test_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores() -> None:
     assert core_count() >= 1
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(5, 5), (None, 1)])
+def test_where_a_process_does_not_know_its_own_cores_it_takes_all(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, threads: int
+) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert core_count() == 1
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert core_count() == threads

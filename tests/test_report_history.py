@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 import math
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eyevsai_core.report_history import curve_charts, grid_table
+from eyevsai_core.report_history import curve_charts, grid_table, model_history
+from eyevsai_core.run import Run
+
+sys.path.insert(0, str(Path(__file__).parent))
+from making import make_card
 
 
 def epochs(count: int, **more: Any) -> list[dict[str, Any]]:
@@ -101,3 +108,18 @@ def test_of_a_hundred_candidates_the_best_sixty() -> None:
     assert table is not None
     assert (len(table["rows"]), table["hidden"]) == (60, 40)
     assert table["rows"][-1]["accuracy"] == 0.4
+
+
+def test_the_history_of_a_model_is_that_of_its_run() -> None:
+    card, other = make_card(), make_card(seed=1)
+    assert model_history(card) == []
+    for model in (other, card):
+        run = Run.create(family="test", variant="colours", dataset="paint", config={})
+        run.report(1, 2, {"train_loss": 1.5 if model is card else 9.0})
+        run.remember("card_digest", model.digest)
+    newer = Run.create(family="test", variant="colours", dataset="paint", config={})
+    (newer.folder / "run.json").write_text("{")
+    assert model_history(card) == run.history()
+    registered = dataclasses.replace(card, ref="test/colours/paint@3", files={"model.onnx": "0"})
+    assert model_history(registered) == run.history()
+    assert model_history(make_card(seed=2)) == []

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from eyevsai_core import families
+from eyevsai_core.attempt import Attempt
 from eyevsai_core.catalog import load_dataset
 from eyevsai_core.config import TrainConfig
 from eyevsai_core.errors import (
@@ -148,6 +150,27 @@ def test_a_run_whose_data_changed_does_not_go_on(data: Path) -> None:
         resume_training(find_run("last"))
 
 
+def test_a_run_finds_its_data_again_from_anywhere(
+    data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(data.parent)
+    for given, place in ((data.name, str(data)), (load_dataset(data), str(data))):
+        with pytest.raises(KeyboardInterrupt):
+            train_model("mean", given, config={"image_size": 32, "fail": "interrupt"})
+        run = find_run("last")
+        assert run.config["data"] == place
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            assert resume_training(run).run.state is RunState.OK
+
+
+def test_a_data_set_with_a_name_is_kept_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempt, "execute", lambda self: self)
+    train_model("mean", "doodles", config={"image_size": 32})
+    (run,) = list_runs()
+    assert run.config["data"] == "doodles"
+
+
 def test_a_run_of_another_version_does_not_go_on(data: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train_model("mean", data, config={"image_size": 32, "fail": "interrupt"})
@@ -163,6 +186,32 @@ def test_a_picture_in_train_and_test_is_refused(data: Path) -> None:
     with pytest.raises(DatasetError, match="the test split must share no picture"):
         train(data)
     assert train(data, allow_leaks=True).ref
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_picture_under_two_labels_is_refused(data: Path, split: str) -> None:
+    (first, *_) = sorted((data / split / "across").iterdir())
+    (data / split / "down" / "same.png").write_bytes(first.read_bytes())
+    with pytest.raises(
+        DatasetError,
+        match=r"must have one label, but 1 are also under another, first '.*\.png' \('down'\) = "
+        r"'.*\.png' \('across'\); remove .* or pass --allow-conflicts",
+    ):
+        train(data, allow_leaks=True)
+    assert ModelRegistry().list_models() == []
+    assert train(data, allow_conflicts=True).ref
+
+
+def test_a_data_set_made_by_hand_is_hashed(data: Path) -> None:
+    (first, *_) = sorted((data / "train" / "down").iterdir())
+    (data / "test" / "down" / "leak.png").write_bytes(first.read_bytes())
+    known = load_dataset(data)
+    by_hand = dataclasses.replace(
+        known, samples=tuple(dataclasses.replace(sample, sha256="") for sample in known.samples)
+    )
+    assert by_hand.fingerprint == known.fingerprint
+    with pytest.raises(DatasetError, match="the test split must share no picture"):
+        train(by_hand)
 
 
 def test_more_than_one_percent_unreadable_is_refused(data: Path) -> None:
@@ -213,6 +262,57 @@ def test_a_full_disk_while_saving_registers_nothing(
         train(data)
     assert ModelRegistry().list_models() == []
     assert not list(ModelRegistry().root.glob(".staging-*"))
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left"), shutil.Error([("a", "b", "No space left")])]
+)
+def test_a_copy_that_cannot_be_written_is_no_lost_model(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", full)
+        with pytest.raises(
+            OutputError, match=r"is registered in '.*1', but its copy in '.*' is not whole: No sp"
+        ):
+            train(data, out=tmp_path / "copy")
+    (row,) = ModelRegistry().list_models()
+    (run,) = list_runs()
+    assert run.info["ref"] == str(row.ref)
+    assert ModelRegistry().verify(row.ref) == []
+
+
+def test_a_family_whose_checkpoints_fill_the_disk(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("6144 requested and 6112 written")  # as numpy does: no number, no reason
+
+    monkeypatch.setattr(sys.modules["mean_family"].MeanTrainer, "fit", full)
+    with pytest.raises(OutputError, match=r"cannot write into '.*runs.*': not all of it could be"):
+        train(data)
+    (run,) = list_runs()
+    assert run.state is RunState.FAILED
+
+
+def test_the_card_says_what_was_chosen(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = train_model("mean", data).card  # pictures of 32 x 32, and no size asked for
+    assert card.config == {"seed": 0, "image_size": 32, "sharpness": 20.0, "fail": ""}
+    trainer = sys.modules["mean_family"].MeanTrainer
+    fit = trainer.fit
+
+    def choose(self: Any, *rest: Any) -> Any:
+        found = fit(self, *rest)
+        object.__setattr__(found, "config", self.config.replace(sharpness=7.5))
+        return found
+
+    monkeypatch.setattr(trainer, "fit", choose)
+    trained = train(data)
+    assert trained.card.config["sharpness"] == 7.5
+    assert trained.run.config["options"]["sharpness"] == 20.0  # what was asked
 
 
 def test_the_seed_can_be_given_alone(data: Path) -> None:

@@ -6,7 +6,6 @@ report -> register. What fails before the last step leaves a run with a reason a
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import time
@@ -19,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 from eyevsai_core.calibration import fit_calibration
 from eyevsai_core.card import ModelCard
 from eyevsai_core.classifier import OnnxClassifier
-from eyevsai_core.dataset import Dataset, Split
-from eyevsai_core.errors import DatasetError
+from eyevsai_core.dataset_check import refuse_conflicts, refuse_leaks
+from eyevsai_core.errors import OutputError
 from eyevsai_core.evaluation import Evaluation, evaluate_model
 from eyevsai_core.families import family_versions, parse_model_name
 from eyevsai_core.family import TrainData
-from eyevsai_core.files import check_writable, staging_directory
+from eyevsai_core.files import check_writable, staging_directory, writing
 from eyevsai_core.graph import build_artefact, with_metadata
 from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
+from eyevsai_core.parallel import core_count
 from eyevsai_core.parity import check_parity
 from eyevsai_core.pixels import PixelCache, auto_image_size
 from eyevsai_core.report import render_report
@@ -39,13 +39,15 @@ if TYPE_CHECKING:
     import onnx
 
     from eyevsai_core.calibration import Calibration
+    from eyevsai_core.config import TrainConfig
+    from eyevsai_core.dataset import Dataset
     from eyevsai_core.family import Classifier
     from eyevsai_core.parity import Parity
     from eyevsai_core.run import Run
 
     Progress = Callable[[str, int, int, dict[str, float]], None]
 
-__all__ = ["Attempt", "Request", "TrainedModel", "default_threads"]
+__all__ = ["Attempt", "Request", "TrainedModel"]
 
 _PARITY_PICTURES = 200
 _INTENDED_USE = "Telling the listed classes apart in pictures like those of the data set."
@@ -67,6 +69,7 @@ class Request:
     out: str | None = None
     name: str | None = None
     allow_leaks: bool = False
+    allow_conflicts: bool = False
     allow_unreadable: bool = False
     threads: int | None = None
     command: str = ""
@@ -89,13 +92,6 @@ class TrainedModel:
         return load_model(self.path)
 
 
-def default_threads() -> int:
-    """Return how many threads this process may use at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Attempt:
     """One execution of the fixed order; a class only so that the steps share what they know."""
 
@@ -107,10 +103,13 @@ class Attempt:
         self.request = request
         self.progress = progress
         self.family, self.variant = parse_model_name(request.model)
-        self.threads = request.threads or default_threads()
+        self.threads = request.threads or core_count()
         self.registry = ModelRegistry(Path(request.registry) if request.registry else None)
         self.dataset = with_splits(dataset, seed=request.options["seed"])
-        _check_splits(self.dataset, allow_leaks=request.allow_leaks)
+        if not request.allow_conflicts:
+            refuse_conflicts(self.dataset)
+        if not request.allow_leaks:
+            refuse_leaks(self.dataset)
         check_writable(self.registry.root)
         if request.out:
             check_writable(Path(request.out))
@@ -145,14 +144,15 @@ class Attempt:
         trainer = self.family.make_trainer(self.config)
         train, validation = self._data("train"), self._data("validation")
         self.tell("fit", 0, 0)  # features may take a while before the first step is reported
-        native = trainer.fit(train, validation, self)
+        with writing(self.run.folder):  # where families keep their checkpoints
+            native = trainer.fit(train, validation, self)
         held_out = self._data("calibration")
         calibration = fit_calibration(
             native.predict_scores(held_out.images), held_out.labels, method=self.request.calibration
         )
         graph, artefact, parity = self._gate(native, calibration)
         evaluations = self._evaluate(artefact)
-        card = self._card(calibration, parity, evaluations)
+        card = self._card(self._fitted_with(native), calibration, parity, evaluations)
         return self._register(graph, native, card, evaluations["test"])
 
     @cached_property
@@ -226,8 +226,17 @@ class Attempt:
             **more,
         }
 
+    def _fitted_with(self, native: Classifier) -> TrainConfig:
+        """Return the options with the trainer's choices in place of none, where it says them."""
+        config = getattr(native, "config", None)
+        return config if isinstance(config, self.family.config) else self.config
+
     def _card(
-        self, calibration: Calibration, parity: Parity, evaluations: dict[str, Evaluation]
+        self,
+        config: TrainConfig,
+        calibration: Calibration,
+        parity: Parity,
+        evaluations: dict[str, Evaluation],
     ) -> ModelCard:
         dataset = self.dataset
         return ModelCard(
@@ -247,7 +256,7 @@ class Attempt:
             },
             classes=dataset.classes,
             image_size=self.cache.image_size,
-            config=self.config.to_dict(),
+            config=config.to_dict(),
             seed=self.config.seed,
             metrics={
                 split: {name: asdict(value) for name, value in evaluation.metrics.items()}
@@ -289,11 +298,12 @@ class Attempt:
             (staging / "report.html").write_text(report, encoding="utf-8")
             ref = self.registry.register_model(staging, card)
         path = self.registry.path(ref)
+        self.run.remember("ref", str(ref))
+        self.run.remember("card_digest", card.digest)
         if self.request.name:
             self.registry.set_alias(ref, self.request.name)
         if self.request.out:
-            shutil.copytree(path, self.request.out, dirs_exist_ok=True)
-        self.run.remember("ref", str(ref))
+            _copy(path, self.request.out)
         return TrainedModel(
             ref=str(ref),
             path=path,
@@ -304,6 +314,18 @@ class Attempt:
         )
 
 
+def _copy(model: Path, out: str) -> None:
+    try:
+        shutil.copytree(model, out, dirs_exist_ok=True)
+    except OSError as error:
+        # What shutil raises is a list of (from, to, reason).
+        reason = error.args[0][0][-1] if isinstance(error, shutil.Error) else error.strerror
+        raise OutputError(
+            f"the model is registered in {str(model)!r}, but its copy in {out!r} is not whole: "
+            f"{reason}; copy it with: eyevsai export"
+        ) from error
+
+
 def _machine(threads: int) -> dict[str, Any]:
     return {
         "system": platform.system(),
@@ -311,18 +333,3 @@ def _machine(threads: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "threads": threads,
     }
-
-
-def _check_splits(dataset: Dataset, *, allow_leaks: bool) -> None:
-    """Refuse a test split that shares pictures with what the model learns from."""
-    if allow_leaks:
-        return
-    learned = {s.sha256: s for split in Split if split != Split.TEST for s in dataset.split(split)}
-    leaks = [s for s in dataset.split(Split.TEST) if s.sha256 in learned]
-    if leaks:
-        twin = learned[leaks[0].sha256]
-        raise DatasetError(
-            f"the test split must share no picture with the other splits, but {len(leaks)} are "
-            f"in both, first {str(leaks[0].path)!r} = {str(twin.path)!r} ({twin.split}); remove "
-            "one of each, or pass --allow-leaks and do not trust the test figures"
-        )

@@ -80,6 +80,8 @@ class ModelCard:
         """Read a card. Raises `ModelCorruptError` that says what is wrong with it."""
         try:
             values = json.loads(text)
+            # Not a number, infinity and half a surrogate pair: what could not be written again.
+            json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError) as error:
             raise ModelCorruptError(f"the model card is not JSON: {error}") from error
         if not isinstance(values, dict):
@@ -154,4 +156,18 @@ def _checked(card: type[ModelCard], values: dict[str, Any]) -> dict[str, Any]:
             )
     if not all(isinstance(label, str) for label in values["classes"]):
         raise ModelCorruptError("the model card is damaged: 'classes' must be texts")
+    if not all(_is_measured(split) for split in values["metrics"].values()):
+        raise ModelCorruptError(
+            "the model card is damaged: 'metrics' must be {split: {metric: {value, low, high, n}}}"
+        )
+    if not isinstance(values["dataset"].get("counts", {}), dict):
+        raise ModelCorruptError("the model card is damaged: 'counts' must be {split: pictures}")
     return {**values, "classes": tuple(values["classes"])}
+
+
+def _is_measured(split: Any) -> bool:
+    return isinstance(split, dict) and all(
+        isinstance(metric, dict)
+        and all(isinstance(metric.get(key), int | float) for key in ("value", "low", "high", "n"))
+        for metric in split.values()
+    )

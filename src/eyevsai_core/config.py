@@ -221,8 +221,10 @@ class TrainConfig:
 
 
 def _spec(item: dataclasses.Field[Any], hint: Any) -> OptionSpec:
-    optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
-    kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)] or [hint]
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    members = typing.get_args(hint) if union else (hint,)
+    optional = type(None) in members
+    kinds = [kind for kind in members if kind is not type(None)]
     if len(kinds) != 1 or kinds[0] not in (bool, int, float, str):
         raise ConfigError(
             f"option {item.name!r} must be annotated bool, int, float or str (or one of them "

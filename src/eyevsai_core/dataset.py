@@ -7,14 +7,14 @@ of path, label and, if it likes, split.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eyevsai_core.fingerprint import merkle_root
+from eyevsai_core.fingerprint import hash_files, merkle_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples with their classes; `classes` is sorted, and sets the order of all columns."""
+    """Samples with their classes; `classes` is sorted, and sets the order of all columns.
+
+    The files of samples that come without a SHA-256 are read for it.
+    """
 
     name: str
     root: Path
@@ -54,6 +57,13 @@ class Dataset:
     licence: str = ""
     attribution: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        """Hash what was not hashed: pixels are cached, and leaks are found, by nothing else."""
+        new = iter(hash_files([sample.path for sample in self.samples if not sample.sha256]))
+        if not all(sample.sha256 for sample in self.samples):
+            samples = tuple(s if s.sha256 else replace(s, sha256=next(new)) for s in self.samples)
+            object.__setattr__(self, "samples", samples)
 
     def split(self, split: str) -> tuple[Sample, ...]:
         """Return the samples of one split, in a fixed order."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eyevsai_core.dataset import Split
-from eyevsai_core.errors import ImageError
+from eyevsai_core.errors import DatasetError, ImageError
 from eyevsai_core.images import decode_image, picture_info
 from eyevsai_core.parallel import map_ordered
 from eyevsai_core.resize import resize_image
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from eyevsai_core.dataset import Dataset, Sample
 
-__all__ = ["DatasetCheck", "NearPair", "check_dataset"]
+__all__ = ["DatasetCheck", "NearPair", "check_dataset", "refuse_conflicts", "refuse_leaks"]
 
 _THUMB = 16  # side of the thumbnails that are compared, in pixels
 _ALIKE = 0.995  # correlation of thumbnails from which two pictures count as nearly the same
@@ -182,6 +182,42 @@ def check_dataset(
         widths=_spread([info["width"] for info in infos]),
         heights=_spread([info["height"] for info in infos]),
     )
+
+
+def refuse_conflicts(dataset: Dataset) -> None:
+    """Refuse a picture under two labels: one of them is wrong, and no answer can be right.
+
+    Raises `DatasetError`.
+    """
+    known: dict[str, Sample] = {}
+    pairs = [
+        (twin, sample)
+        for sample in dataset.samples
+        if (twin := known.setdefault(sample.sha256, sample)).label != sample.label
+    ]
+    if pairs:
+        twin, first = pairs[0]
+        raise DatasetError(
+            f"a picture must have one label, but {len(pairs)} are also under another, first "
+            f"{str(first.path)!r} ({first.label!r}) = {str(twin.path)!r} ({twin.label!r}); remove "
+            "the wrong one of each, or pass --allow-conflicts and learn from both"
+        )
+
+
+def refuse_leaks(dataset: Dataset) -> None:
+    """Refuse a test split that shares pictures with what the model learns from.
+
+    Raises `DatasetError`.
+    """
+    learned = {s.sha256: s for split in Split if split != Split.TEST for s in dataset.split(split)}
+    leaks = [s for s in dataset.split(Split.TEST) if s.sha256 in learned]
+    if leaks:
+        twin = learned[leaks[0].sha256]
+        raise DatasetError(
+            f"the test split must share no picture with the other splits, but {len(leaks)} are "
+            f"in both, first {str(leaks[0].path)!r} = {str(twin.path)!r} ({twin.split}); remove "
+            "one of each, or pass --allow-leaks and do not trust the test figures"
+        )
 
 
 def _look(path: Path) -> tuple[dict[str, Any], npt.NDArray[np.float32]] | str:

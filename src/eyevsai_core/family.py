@@ -69,7 +69,11 @@ class FitContext(Protocol):
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A fitted, immutable native model: what a trainer made, before it becomes an artefact."""
+    """A fitted, immutable native model: what a trainer made, before it becomes an artefact.
+
+    If it has a ``config``, an instance of the family's config, the card shows that one: there the
+    trainer puts what it chose in place of options that were none.
+    """
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ __all__ = [
     "staging_directory",
     "write_atomic",
     "write_json",
+    "writing",
 ]
 
 STAGING_PREFIX = ".staging-"
@@ -102,6 +103,22 @@ def flush_folder(folder: Path) -> None:
 
 
 @contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` of the body, such as a full disk, into an `OutputError` that names it."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        # What numpy raises when the disk is full has a text of its own, and no number.
+        reason = error.strerror or f"not all of it could be written ({error})"
+        raise OutputError(
+            f"cannot write into {str(folder)!r}: {reason}; nothing was kept. Free some space or "
+            "choose another folder"
+        ) from error
+
+
+@contextmanager
 def staging_directory(parent: Path) -> Iterator[Path]:
     """Give a new folder inside `parent`, on its file system; what is left in it is removed.
 
@@ -110,16 +127,10 @@ def staging_directory(parent: Path) -> Iterator[Path]:
     """
     folder: Path | None = None
     try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix=STAGING_PREFIX))
-        yield folder
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(
-            f"cannot write into {str(parent)!r}: {error.strerror or error}; nothing was kept. "
-            "Free some space or choose another folder"
-        ) from error
+        with writing(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=STAGING_PREFIX))
+            yield folder
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)

@@ -48,8 +48,8 @@ def merkle_root(leaves: Iterable[Sequence[str]]) -> str:
 def hash_files(paths: Sequence[Path], *, threads: int | None = None) -> list[str]:
     """Return the hex SHA-256 of each file, in order.
 
-    A file that is empty or cannot be read gets a hash of its place, so that two of them do not
-    count as the same picture.
+    A file that is empty or cannot be read gets a hash of its place among the others, so that two
+    of them do not count as the same picture.
     Hashes are remembered by path, size and times of change, so that a large data set is read
     once.
     """
@@ -60,8 +60,26 @@ def hash_files(paths: Sequence[Path], *, threads: int | None = None) -> list[str
         digests = [known.get(key, "") for key in keys]
         for i, digest in zip(new, _each(pool, _sha256, [paths[i] for i in new]), strict=True):
             digests[i] = digest
-    _remember({keys[i]: digests[i] for i in new if keys[i]})
-    return digests
+    _remember({keys[i]: digests[i] for i in new if keys[i] and digests[i]})
+    above = _above_all(paths) if not all(digests) else ""
+    return [
+        digest or hashlib.sha256(b"unreadable " + _place(path, above)).hexdigest()
+        for path, digest in zip(paths, digests, strict=True)
+    ]
+
+
+def _above_all(paths: Sequence[Path]) -> str:
+    """Return the folder that all files are in, or nothing."""
+    try:
+        return os.path.commonpath([path.absolute().parent for path in paths])
+    except ValueError:  # on different drives
+        return ""
+
+
+def _place(path: Path, above: str) -> bytes:
+    """Return a path below a folder: the same wherever the data set lies."""
+    whole = path.absolute()
+    return os.fsencode((whole.relative_to(above) if above else whole).as_posix())
 
 
 def _each(
@@ -88,6 +106,7 @@ def _key(path: Path) -> bytes:
 
 
 def _sha256(path: Path) -> str:
+    """Return the hash of a file; of one that is empty or cannot be read, nothing."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -97,9 +116,7 @@ def _sha256(path: Path) -> str:
                 return digest.hexdigest()
     except OSError:
         pass  # not known here; whoever decodes the file says what is wrong with it
-    # Split, label and name: the same wherever the data set lies.
-    place = "/".join(path.parts[-3:])
-    return hashlib.sha256(b"unreadable " + os.fsencode(place)).hexdigest()
+    return ""
 
 
 def _connect() -> sqlite3.Connection:

@@ -103,6 +103,9 @@ def evaluate_probabilities(
 
     ``accuracy``, ``balanced_accuracy`` (mean recall), ``top_5_accuracy`` where there are more
     than five classes, ``macro_f1``, ``log_loss`` (nats), ``brier`` (0-2) and ``ece`` (0-1).
+    Recall and F1 are means over the classes that are present in `labels`: data that lack some of
+    the model's classes are not counted as failing at them. An answer of an absent class still
+    counts, as a miss of the class that was shown.
     Raises `DatasetError` when there is no picture, or a label that has no column.
     """
     _check(probabilities, labels)
@@ -204,10 +207,9 @@ def _balanced(hits: Floats, support: Floats) -> Floats:
 
 
 def _macro_f1(hits: Floats, support: Floats, answers: Floats) -> Floats:
-    """Return the mean F1 of the classes that were shown or answered, for each row."""
-    either = support + answers
-    f1 = 2 * hits / np.maximum(either, 1)
-    return np.asarray(f1.sum(axis=1) / (either > 0).sum(axis=1))
+    """Return the mean F1 of the classes that are there, for each row."""
+    f1 = 2 * hits / np.maximum(support + answers, 1)  # of what is not there: no hits, 0
+    return np.asarray(f1.sum(axis=1) / (support > 0).sum(axis=1))
 
 
 def _interval(value: float, resampled: Sequence[float] | Floats, n: int) -> Interval:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from eyevsai_core.errors import ParityError
+from eyevsai_core.files import writing
 from eyevsai_core.images import decode_image
 from eyevsai_core.resize import resize_image
 
@@ -74,8 +75,12 @@ def check_parity(
     ours: list[npt.NDArray[np.float32]] = []
     theirs: list[npt.NDArray[np.float32]] = []
     names: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="eyevsai-parity-") as folder:
-        odd = write_odd_files(decode_image(paths[0]), Path(folder))
+    first = decode_image(paths[0])
+    with (
+        writing(Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="eyevsai-parity-") as folder,
+    ):
+        odd = write_odd_files(first, Path(folder))
         for chunk in _chunks([*odd, *paths]):
             images = [decode_image(path) for path in chunk]
             small = np.stack([resize_image(image, native.image_size) for image in images])
@@ -107,15 +112,7 @@ def _judge(
             "to_graph: report it to the plugin's author"
         )
     flipped = ours.argmax(axis=1) != theirs.argmax(axis=1)
-    best_two = np.sort(theirs, axis=1)[:, -2:]
-    near = best_two[:, 1] - best_two[:, 0] <= 2 * tolerance
-    if (flipped & ~near).any():
-        first = names[int(np.argmax(flipped & ~near))]
-        raise ParityError(
-            f"the artefact must give the trained model's best label, but differs on "
-            f"{int((flipped & ~near).sum())} of {len(names)} pictures, first on {first!r}; "
-            "nothing was registered"
-        )
+    # Each of two labels is within the tolerance by now: only near ties can have been flipped.
     return Parity(
         pictures=len(names) - odd_files,
         odd_files=odd_files,

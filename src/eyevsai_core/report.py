@@ -35,7 +35,7 @@ METRIC_NAMES = {
     "accuracy": ("accuracy", "share of right answers"),
     "top_5_accuracy": ("top-5 accuracy", "the right label is among the best five"),
     "balanced_accuracy": ("balanced accuracy", "mean recall of the classes"),
-    "macro_f1": ("macro F1", "mean F1 of the classes"),
+    "macro_f1": ("macro F1", "mean F1 of the classes present"),
     "log_loss": ("log loss", "nats; lower is better"),
     "brier": ("Brier score", "0 to 2; lower is better"),
     "ece": ("calibration error", "mean gap of confidence and accuracy, 15 bins"),

@@ -7,24 +7,38 @@ of a grid their ``validation_accuracy`` beside the options they were fitted with
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from eyevsai_core.charts import interval_bar, line_chart
+from eyevsai_core.errors import RunError
 from eyevsai_core.metrics import wilson_interval
+from eyevsai_core.run import list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eyevsai_core.card import ModelCard
+
     History = Sequence[dict[str, Any]]
     Lines = dict[str, list[tuple[float, float]]]
 
-__all__ = ["curve_charts", "grid_table"]
+__all__ = ["curve_charts", "grid_table", "model_history"]
 
 _CANDIDATES = 60
 _CHARTS = 6
 _EPOCH_KEYS = {"train_loss", "learning_rate", "epoch"}
 _HIDDEN_KEYS = {"epoch", "seconds"}
 _MEASURED = ("validation_", "train_", "seconds", "note")
+
+
+def model_history(card: ModelCard) -> History:
+    """Return what the run reported that made a model; nothing, when it is not on this machine."""
+    for run in reversed(list_runs()):
+        with suppress(RunError):  # a damaged run is nobody's
+            if run.info.get("card_digest") == card.digest:
+                return run.history()
+    return []
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,14 @@ import secrets
 import signal
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from eyevsai_core.errors import RunError, did_you_mean
+from eyevsai_core.errors import EyevsaiError, OutputError, RunError, did_you_mean
 from eyevsai_core.files import data_home, write_json
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Run:
     def create(cls, *, family: str, variant: str, dataset: str, config: Mapping[str, Any]) -> Self:
         """Make the folder of a new run. Raises `OutputError`."""
         now = datetime.now(UTC)
-        name = f"{now:%Y%m%d-%H%M%S}-{family}-{variant}-{dataset}-{secrets.token_hex(2)}"
+        # To the millisecond: names are sorted by time, also when two runs begin in one second.
+        time = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}"
+        name = f"{time}-{family}-{variant}-{dataset}-{secrets.token_hex(2)}"
         run = cls(runs_home() / name)
         write_json(run.folder / _CONFIG, dict(config))
         write_json(
@@ -126,10 +129,16 @@ class Run:
         write_json(self.folder / _STATE, {**info, key: value})
 
     def report(self, step: int, total: int, metrics: Mapping[str, Any]) -> None:
-        """Append a line to the history."""
+        """Append a line to the history. Raises `OutputError`."""
         line = json.dumps({"step": step, "total": total, "metrics": dict(metrics)})
-        with (self.folder / _HISTORY).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        try:
+            with (self.folder / _HISTORY).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"cannot write the history of run {self.id!r}: {error.strerror or error}; free "
+                "some space, then resume it"
+            ) from error
 
     def history(self) -> list[dict[str, Any]]:
         """Return the reported lines by step; of a step that was repeated, the last."""
@@ -137,24 +146,29 @@ class Run:
         if not path.is_file():
             return []
         rows: dict[int, dict[str, Any]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
-                continue  # the last line of a killed run may be cut short
-            rows[int(row["step"])] = row
+                rows[int(row["step"])] = row
+            except (ValueError, TypeError, KeyError):
+                continue  # a killed run's last line may be cut short, a full disk leaves zeros
         return [rows[step] for step in sorted(rows)]
 
     def __enter__(self) -> Self:
         """Own the run. Raises `RunError` when it is finished, or another process works on it."""
-        info = self._read(_STATE)
-        if info.get("state") == RunState.OK:
-            raise RunError(f"run {self.id!r} is finished: it made {info.get('ref', 'a model')}")
         self._lock()
-        write_json(
-            self.folder / _STATE,
-            {**info, "state": RunState.RUNNING.value, "reason": "", **_owner()},
-        )
+        try:
+            info = self._read(_STATE)
+            if info.get("state") == RunState.OK:
+                raise RunError(f"run {self.id!r} is finished: it made {info.get('ref', 'a model')}")
+            write_json(
+                self.folder / _STATE,
+                {**info, "state": RunState.RUNNING.value, "reason": "", **_owner()},
+            )
+            self._end_cut_line()
+        except EyevsaiError:
+            (self.folder / _OWNER).unlink(missing_ok=True)
+            raise
         # SIGTERM is how schedulers stop a job; let it unwind like Ctrl-C. Only the main thread
         # may set a handler.
         self._previous = None
@@ -195,24 +209,32 @@ class Run:
                 with path.open("x", encoding="utf-8") as file:
                     json.dump(_owner(), file)
             except FileExistsError:
-                try:
-                    owner = json.loads(path.read_text(encoding="utf-8"))
-                except (OSError, ValueError):
-                    owner = {}
+                owner = _read_owner(path)
                 if _alive(owner):
                     raise RunError(
                         f"run {self.id!r} is being worked on by process {owner.get('pid')} on "
                         f"{owner.get('host')}; wait for it or stop it"
                     ) from None
                 path.unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(
+                    f"run {str(self.folder)!r} cannot be worked on: {error.strerror or error}"
+                ) from error
             else:
                 return
         raise RunError(f"run {self.id!r} was taken by another process; try again")
 
+    def _end_cut_line(self) -> None:
+        """End the line that a killed process left half written: the next would be lost with it."""
+        path = self.folder / _HISTORY
+        if path.is_file() and not path.read_bytes().endswith(b"\n"):
+            with path.open("ab") as file:
+                file.write(b"\n")
+
     def _read(self, name: str) -> dict[str, Any]:
         try:
             values = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"run {str(self.folder)!r} cannot be read: {name}: {error}") from error
         if not isinstance(values, dict):
             raise RunError(f"run {str(self.folder)!r} is damaged: {name} is not an object")
@@ -231,14 +253,15 @@ def find_run(name: str) -> Run:
     Raises `RunError`.
     """
     folder = Path(name)
-    if (folder / _STATE).is_file():
+    if os.path.isfile(folder / _STATE):  # noqa: PTH113  Path.is_file fails on a very long name
         return Run(folder)
     runs = {run.id: run for run in list_runs()}
     if name == "last":
-        open_runs = [r for r in runs.values() if r.state not in (RunState.OK, RunState.RUNNING)]
-        if not open_runs:
-            raise RunError("there is no interrupted or failed run to resume")
-        return open_runs[-1]
+        for run in reversed(runs.values()):
+            with suppress(RunError):  # a damaged run cannot be resumed
+                if run.state not in (RunState.OK, RunState.RUNNING):
+                    return run
+        raise RunError("there is no interrupted or failed run to resume")
     if name not in runs:
         raise RunError(f"no run {name!r} in {str(runs_home())!r}." + did_you_mean(name, runs))
     return runs[name]
@@ -247,6 +270,15 @@ def find_run(name: str) -> Run:
 def _owner() -> dict[str, Any]:
     pid = os.getpid()
     return {"pid": pid, "host": socket.gethostname(), "started": _start_time(pid)}
+
+
+def _read_owner(path: Path) -> dict[str, Any]:
+    """Return who took a run; nobody, when the file is gone or was left half written."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return owner if isinstance(owner, dict) else {}
 
 
 def _start_time(pid: int) -> str:
@@ -269,7 +301,7 @@ def _alive(owner: Mapping[str, Any]) -> bool:
         return True  # on another machine: nobody here can know
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

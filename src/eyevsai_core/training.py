@@ -38,6 +38,7 @@ def train_model(
     out: str | Path | None = None,
     name: str | None = None,
     allow_leaks: bool = False,
+    allow_conflicts: bool = False,
     allow_unreadable: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -48,6 +49,8 @@ def train_model(
     `model` is ``family`` or ``family/variant``; `data` a data set's name, a folder, a CSV or
     JSONL file, or a `Dataset`. `config` changes options of the variant, `seed` one of them.
     `out` is a folder that receives a copy of the model; `name` an alias to give it.
+    `allow_leaks` lets a test picture be in another split too, `allow_conflicts` a picture be
+    under two labels, `allow_unreadable` more than 1 % of the files be damaged.
     `progress` is called with (stage, done, total, metrics).
 
     Raises `ConfigError` and `UnknownFamilyError` for what was asked, `DatasetError` for the
@@ -68,6 +71,7 @@ def train_model(
         out=str(Path(out).absolute()) if out else None,
         name=name,
         allow_leaks=allow_leaks,
+        allow_conflicts=allow_conflicts,
         allow_unreadable=allow_unreadable,
         threads=threads,
         command=command,

@@ -98,6 +98,18 @@ def test_one_run(eyevsai: Command, data: Path) -> None:
     assert plain["config"]["options"]["image_size"] == 32
 
 
+def test_a_loss_that_is_no_number_is_null(eyevsai: Command) -> None:
+    run = Run.create(family="a", variant="b", dataset="c", config={})
+    run.report(1, 2, {"train_loss": float("nan"), "validation_loss": float("inf"), "note": "odd"})
+    run.report(2, 2, {"train_loss": 0.5})
+    history = eyevsai("runs", "show", run.id, "--json").json["history"]
+    assert [row["metrics"] for row in history] == [
+        {"train_loss": None, "validation_loss": None, "note": "odd"},
+        {"train_loss": 0.5},
+    ]
+    assert "nan" in eyevsai("runs", "show", run.id).out
+
+
 def test_a_damaged_run_is_a_row(eyevsai: Command, data: Path) -> None:
     eyevsai("train", "mean", "--data", data, "--image-size", 32, "--fail", "interrupt")
     (run,) = list_runs()

@@ -249,3 +249,9 @@ def test_a_broken_plugin_is_one_line_and_the_rest_works(tmp_path: Path) -> None:
     assert "sad  Broken  sad 3" in done.stdout
     assert len(done.stderr.splitlines()) == 1
     assert "RuntimeError: no engine" in done.stderr
+    done = start("train", "sad", "--data", "doodles", PYTHONPATH=where)
+    assert done.returncode == 1
+    warning, error = done.stderr.splitlines()
+    assert warning.startswith("warning: ")
+    assert error.startswith("error: ")
+    assert "RuntimeError: no engine" in error

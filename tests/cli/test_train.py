@@ -205,6 +205,25 @@ def test_interrupted_says_how_to_go_on_and_goes_on(eyevsai: Command, data: Path)
     assert "is finished" in again.err
 
 
+def test_what_makes_results_wrong_is_refused_unless_allowed(eyevsai: Command, data: Path) -> None:
+    (first, *_) = sorted((data / "train" / "across").iterdir())
+    (data / "train" / "down" / "same.png").write_bytes(first.read_bytes())
+    (data / "test" / "across" / "leak.png").write_bytes(first.read_bytes())
+    (data / "train" / "down" / "text.jpg").write_text("this is text")
+    words = [*WORDS, "--data", data]
+    for message, flag in (
+        ("a picture must have one label", "--allow-conflicts"),
+        ("the test split must share no picture", "--allow-leaks"),
+        ("cannot be read", "--allow-unreadable"),
+    ):
+        said = eyevsai(*words)
+        assert said.code == 1
+        assert message in said.err
+        assert flag in said.err
+        words.append(flag)
+    assert eyevsai(*words).code == 0
+
+
 def test_resuming_something_else_is_refused(
     eyevsai: Command, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

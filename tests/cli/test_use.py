@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from rich.console import Console, Group
 
 from eyevsai_core.cli import evaluate, explain
 from eyevsai_core.evaluation import Evaluation
+from eyevsai_core.run import list_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +148,20 @@ def test_evaluate(eyevsai: Command, data: Path, tmp_path: Path, model: dict[str,
     assert plain["metrics"]["accuracy"] == model["metrics"]["test"]["accuracy"]
 
 
+def test_the_report_of_an_evaluation_has_the_curves_of_the_model_s_own_run(
+    eyevsai: Command, data: Path, tmp_path: Path
+) -> None:
+    eyevsai("train", "mean", "--data", data, "--image-size", 32)
+    report = tmp_path / "report.html"
+    assert eyevsai("evaluate", "mean", "--data", data, "--report", report).code == 0
+    assert 'id="training"' in report.read_text()
+    (run,) = list_runs()
+    shutil.rmtree(run.folder)
+    assert eyevsai("evaluate", "mean", "--data", data, "--report", report).code == 0
+    assert "#training" not in report.read_text()
+    assert 'id="training"' not in report.read_text()
+
+
 @pytest.mark.parametrize(("split", "n"), [("train", 16), ("validation", 8), ("all", 40)])
 def test_evaluate_other_splits(eyevsai: Command, data: Path, split: str, n: int) -> None:
     said = eyevsai("evaluate", "mean", "--data", data, "--split", split, "--json").json
@@ -254,6 +270,14 @@ def test_the_small_picture_of_an_explanation(
     drawn = explain._small(pixels)
     assert drawn.plain == "▀▀\n▀▀\n"
     assert drawn.spans[0].style == "rgb(255,1,2) on rgb(0,0,0)"
+    drawn = explain._small(pixels[:3])
+    assert drawn.plain == "▀▀\n▀▀\n"
+    assert drawn.spans[-1].style == "rgb(0,0,0)"
     monkeypatch.setattr(explain, "out", lambda: Console(force_terminal=True, width=100))
     said = eyevsai("explain", picture, "--model", "mean", "--out", tmp_path / "why.png")
     assert said.out.count("▀" * 36) == 18
+    with Image.open(picture) as square:
+        square.resize((48, 36)).save(tmp_path / "wide.png")  # 27 rows of 36
+    said = eyevsai("explain", tmp_path / "wide.png", "--model", "mean", "--out", tmp_path / "w.png")
+    assert said.code == 0
+    assert said.out.count("▀" * 36) == 14

@@ -11,6 +11,7 @@ from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError
 from eyevsai_core.family import TrainData
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.config import ShallowConfig
+from eyevsai_shallow.copies import changed
 from eyevsai_shallow.forest_graph import round_down
 from eyevsai_shallow.graph import classifier_graph
 from eyevsai_shallow.kernel_machine import KernelMachine
@@ -269,8 +270,36 @@ def test_what_was_chosen_is_in_the_config(tmp_path: Path) -> None:
     assert chosen["c"] == 10.0
     assert chosen["gamma"] in (0.5, 1.0, 2.0, 4.0)
     assert chosen["flip"] in (True, False)
-    settled = {"c", "gamma", "flip", "colour_histogram"}
+    settled = {"c", "gamma", "flip", "shift", "colour_histogram"}
     assert all(chosen[name] is not None for name in settled)
     assert {k: v for k, v in chosen.items() if k not in settled} == {
         k: v for k, v in asked.to_dict().items() if k not in settled
     }
+
+
+def test_moved_pictures_repeat_their_border() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    moved = changed(images, "down-left")
+    np.testing.assert_array_equal(moved[:, 2:, :-2], images[:, :-2, 2:])
+    np.testing.assert_array_equal(moved[:, 0, :-2], images[:, 0, 2:])
+    np.testing.assert_array_equal(moved[:, 2:, -1], images[:, :-2, -1])
+    back = changed(moved, "up-right")
+    np.testing.assert_array_equal(back[:, 2:-2, 2:-2], images[:, 2:-2, 2:-2])
+
+
+@pytest.mark.parametrize(
+    ("options", "shifted"),
+    [
+        ({"classifier": "rf"}, True),
+        ({"classifier": "rf", "shift": False}, False),
+        ({"classifier": "svm"}, False),
+        ({"classifier": "svm", "shift": True}, True),
+        ({"classifier": "rf", "flip": False, "shift": True}, False),
+    ],
+)
+def test_forests_learn_from_moved_pictures(
+    tmp_path: Path, options: dict[str, Any], shifted: bool
+) -> None:
+    classifier = fit(tmp_path, **{"flip": True, **options})
+    assert classifier.config.shift == shifted
+    assert (tmp_path / "train-up-left.npy").is_file() == shifted

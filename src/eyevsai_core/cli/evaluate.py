@@ -98,13 +98,14 @@ def _write_report(
 ) -> None:
     from eyevsai_core.files import write_atomic
     from eyevsai_core.report import render_report
+    from eyevsai_core.report_history import model_history
 
     if classifier.card is None:
         raise ConfigError("a report needs the model's card; evaluate a registered model")
     page = render_report(
         card=classifier.card,
         evaluation=evaluation,
-        history=[],
+        history=model_history(classifier.card),
         pixels=pixels,
         command=classifier.card.command,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,10 +57,7 @@ def explain_command(
     as_json: Json = False,
 ) -> None:
     """Colour the places that speak for a label orange, and those against it blue."""
-    from PIL import Image
-
     from eyevsai_core.explain import explain_image
-    from eyevsai_core.files import write_atomic
 
     classifier = load_named(model, open_registry(registry), threads)
     if model is None:
@@ -76,9 +73,7 @@ def explain_command(
             progress=bars.stage("explain"),
         )
     path = Path(output) if output else Path(f"{Path(file).stem}-explained.png")
-    buffer = io.BytesIO()
-    Image.fromarray(found.picture(side)).save(buffer, "PNG")
-    write_atomic(path, buffer.getvalue())
+    found.save(path, side=side)
     if as_json:
         plain = {"model": classifier.name, "label": found.label, "probability": found.probability}
         heat = found.heatmap.round(6).tolist()
@@ -90,10 +85,12 @@ def explain_command(
 
 
 def _small(picture: npt.NDArray[np.uint8]) -> Text:
-    """Draw a picture, uint8 (2n, w, 3), with half blocks: two pixels a character."""
+    """Draw a picture, uint8 (h, w, 3), with half blocks: two pixels a character."""
     text = Text()
-    for upper, lower in zip(picture[::2].tolist(), picture[1::2].tolist(), strict=True):
-        for (r, g, b), (x, y, z) in zip(upper, lower, strict=True):
-            text.append("▀", style=f"rgb({r},{g},{b}) on rgb({x},{y},{z})")
+    for upper, lower in zip_longest(picture[::2].tolist(), picture[1::2].tolist()):
+        for i, (r, g, b) in enumerate(upper):
+            # Of an odd height the last row has nothing below it.
+            below = " on rgb({},{},{})".format(*lower[i]) if lower else ""
+            text.append("▀", style=f"rgb({r},{g},{b}){below}")
         text.append("\n")
     return text

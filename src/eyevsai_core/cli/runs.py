@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -88,7 +89,7 @@ def show_run(
     info, asked, history = _info(run), run.config, run.history()
     if as_json:
         plain = {"run": run.id, **info, "folder": run.folder}
-        print_json({**plain, "config": asked, "history": history})
+        print_json({**plain, "config": asked, "history": [_plain(row) for row in history]})
         return
     state = {key: value for key, value in info.items() if key not in ("state", "started")}
     options = asked.get("options", {})
@@ -109,6 +110,15 @@ def _info(run: Run) -> dict[str, Any]:
         return {"state": "", **run.info}
     except RunError as error:
         return {"state": "damaged", "reason": str(error)}
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a step of the history as JSON knows it: a loss that is no number is null."""
+    metrics = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row["metrics"].items()
+    }
+    return {**row, "metrics": metrics}
 
 
 def _history(history: list[dict[str, Any]]) -> list[Any]:

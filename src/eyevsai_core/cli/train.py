@@ -113,6 +113,9 @@ def train_command(
     allow_leaks: Annotated[
         bool, typer.Option("--allow-leaks", help="train although test pictures are also elsewhere")
     ] = False,
+    allow_conflicts: Annotated[
+        bool, typer.Option("--allow-conflicts", help="train although a picture has two labels")
+    ] = False,
     allow_unreadable: AllowUnreadable = False,
     registry: Registry = None,
     as_json: Json = False,
@@ -149,6 +152,7 @@ def train_command(
                 out=out,
                 name=name,
                 allow_leaks=allow_leaks,
+                allow_conflicts=allow_conflicts,
                 allow_unreadable=allow_unreadable,
                 threads=threads,
                 progress=bars,

@@ -11,13 +11,14 @@ import numpy as np
 if TYPE_CHECKING:
     from eyevsai_shallow.config import ShallowConfig
 
-__all__ = ["DEFAULT_C", "MANY", "Candidate", "candidates_for", "clearly_best"]
+__all__ = ["DEFAULT_C", "MANY", "Candidate", "candidates_for", "clearly_best", "is_shifted"]
 
 DEFAULT_C = 10.0
 _DECISIVE = 1000
 MANY = 20_000
 """Pictures above which more principal components cost more than they give."""
 _MIRRORED = 100_000  # pictures above which mirror images do
+_SHIFTED = 5_000  # pictures above which moved ones do, to a forest
 
 # The first of each is the default, and stays unless another is clearly better.
 _GRID: dict[str, dict[str, tuple[float | None, ...]]] = {
@@ -52,6 +53,15 @@ def candidates_for(config: ShallowConfig, n: int) -> list[Candidate]:
     if config.kernel == "linear":
         gammas = (None,)
     return [Candidate(*point) for point in product(flips, cs, gammas)]
+
+
+def is_shifted(config: ShallowConfig, n: int) -> bool:
+    """Return whether moved pictures go with mirrored ones, of `n` to learn from.
+
+    On 1 400 drawings they took a forest from 0.634 to 0.661 by cross-validation. Its cuts are
+    sharp; an SVM's kernel is smooth already, and its cost grows with the square.
+    """
+    return (config.classifier == "rf" and n <= _SHIFTED) if config.shift is None else config.shift
 
 
 def clearly_best(

@@ -96,6 +96,11 @@ class ShallowConfig(TrainConfig):
     flip: bool | None = option(
         None, help="learn from mirrored pictures too; none: chosen, up to 100 000 pictures"
     )
+    shift: bool | None = option(
+        None,
+        help="beside mirrored pictures, learn from pictures moved a little; none: forests, of up "
+        "to 5000 pictures",
+    )
     class_weight: str = option(
         "none", help="balanced: rare classes count more", choices=("none", "balanced")
     )

@@ -18,8 +18,16 @@ from sklearn.preprocessing import StandardScaler
 
 from eyevsai_core.calibration import softmax
 from eyevsai_core.files import write_json
-from eyevsai_shallow.candidates import DEFAULT_C, MANY, Candidate, candidates_for, clearly_best
+from eyevsai_shallow.candidates import (
+    DEFAULT_C,
+    MANY,
+    Candidate,
+    candidates_for,
+    clearly_best,
+    is_shifted,
+)
 from eyevsai_shallow.classifier import ShallowClassifier
+from eyevsai_shallow.copies import SHIFTS, changed
 from eyevsai_shallow.features import FeatureExtractor
 from eyevsai_shallow.kernel_machine import KernelMachine
 
@@ -39,6 +47,7 @@ __all__ = ["ShallowTrainer"]
 _COMPONENTS, _COMPONENTS_OF_MANY = 400, 200
 _BATCH = 2048
 _PCA_ROUNDS = 4
+_TREES_TO_CHOOSE = 100  # more change a forest's accuracy little, and the time in proportion
 
 
 @dataclass(frozen=True)
@@ -77,20 +86,24 @@ class ShallowTrainer:
             coloured = not (_are_grey(train.images) and _are_grey(validation.images))
             self.config = self.config.replace(colour_histogram=coloured)
         extractor = FeatureExtractor(self.config.features(), size)
-        candidates = candidates_for(self.config, len(train.labels) + len(validation.labels))
-        mirrored = any(candidate.flip for candidate in candidates)
-        x, xf = self._extract(extractor, train, "train", context, mirrored=mirrored)
-        v, vf = self._extract(extractor, validation, "validation", context, mirrored=mirrored)
+        pictures = len(train.labels) + len(validation.labels)
+        candidates = candidates_for(self.config, pictures)
+        kinds: list[str] = ["mirrored"] if any(c.flip for c in candidates) else []
+        kinds += SHIFTS if kinds and is_shifted(self.config, pictures) else []
+        x, xf = self._extract(extractor, train, "train", context, kinds=kinds)
+        v, vf = self._extract(extractor, validation, "validation", context, kinds=kinds)
         best = self._choose(candidates, (x, xf, train.labels), (v, validation.labels), context)
         if self.config.refit:
             x = np.concatenate([x, v])
-            xf = np.concatenate([xf, vf])
+            xf = np.concatenate([xf, vf], axis=1)
             labels = np.concatenate([train.labels, validation.labels])
         else:
             labels = train.labels
         prepared = self._prepare(x, xf if best.flip else xf[:0], labels)
         pipeline = self._fit(best, prepared, threads=context.threads)
-        chosen = self.config.replace(flip=best.flip, c=best.c, gamma=best.gamma)
+        chosen = self.config.replace(
+            flip=best.flip, shift=best.flip and len(kinds) > 1, c=best.c, gamma=best.gamma
+        )
         return ShallowClassifier(chosen, train.classes, size, pipeline, context.threads)
 
     def _extract(
@@ -100,16 +113,17 @@ class ShallowTrainer:
         name: str,
         context: FitContext,
         *,
-        mirrored: bool,
+        kinds: list[str],
     ) -> tuple[Features, Features]:
-        """Return features of the pictures and, where wanted, of their mirror images."""
+        """Return features, (n, n_features), and of changed copies, (n_kinds, n, n_features)."""
         found = []
-        for kind in ("plain", "mirrored") if mirrored else ("plain",):
+        for kind in ("plain", *kinds):
             path = context.directory / f"{name}-{kind}.npy"
             if not path.is_file():
                 _save(path, _features(extractor, data.images, kind, context.threads))
             found.append(np.load(path, mmap_mode="r", allow_pickle=False))
-        return found[0], found[1] if mirrored else found[0][:0]
+        plain, *copies = found
+        return plain, np.stack(copies) if copies else np.zeros((0, *plain.shape), np.float32)
 
     def _choose(
         self,
@@ -132,9 +146,11 @@ class ShallowTrainer:
                 continue
             started = time.monotonic()
             if candidate.flip not in prepared:
-                mirrored = train[1][part] if candidate.flip else train[1][:0]
-                prepared[candidate.flip] = self._prepare(train[0][part], mirrored, train[2][part])
-            pipeline = self._fit(candidate, prepared[candidate.flip], threads=context.threads)
+                copies = train[1][:, part] if candidate.flip else train[1][:0]
+                prepared[candidate.flip] = self._prepare(train[0][part], copies, train[2][part])
+            pipeline = self._fit(
+                candidate, prepared[candidate.flip], threads=context.threads, trees=_TREES_TO_CHOOSE
+            )
             metrics = self._judge(pipeline, *validation)
             done[candidate.key] = metrics
             write_json(path, done)
@@ -160,10 +176,9 @@ class ShallowTrainer:
         }
 
     def _prepare(self, x: Features, xf: Features, labels: Labels) -> _Prepared:
-        """Fit selection, scaling and PCA to pictures and their mirror images, if any."""
+        """Fit selection, scaling and PCA to pictures and their changed copies, if any."""
         config, pictures = self.config, len(labels)
-        if len(xf):
-            x, labels = np.concatenate([x, xf]), np.concatenate([labels, labels])
+        x, labels = np.concatenate([x, *xf]), np.tile(labels, 1 + len(xf))
         value, variance = np.asarray(x), 1.0
         steps: list[tuple[str, Any]] = []
 
@@ -200,8 +215,12 @@ class ShallowTrainer:
                 take("pca", pca.fit(value))
         return _Prepared(steps, value, labels, variance)
 
-    def _fit(self, candidate: Candidate, prepared: _Prepared, *, threads: int) -> Pipeline:
+    def _fit(
+        self, candidate: Candidate, prepared: _Prepared, *, threads: int, trees: int | None = None
+    ) -> Pipeline:
         estimator = self._estimator(candidate, prepared, threads)
+        if trees and self.config.classifier == "rf":
+            estimator.set_params(n_estimators=min(trees, self.config.n_estimators))
         estimator.fit(prepared.value, prepared.labels)
         return Pipeline([*prepared.steps, ("estimator", estimator)])
 
@@ -284,9 +303,7 @@ def _features(
 ) -> Features:
     parts = []
     for start in range(0, len(images), _BATCH):
-        batch = images[start : start + _BATCH]
-        if kind == "mirrored":
-            batch = np.ascontiguousarray(batch[:, :, ::-1])
+        batch = changed(images[start : start + _BATCH], kind)
         parts.append(extractor.extract(batch, threads=threads))
     return np.concatenate(parts)
 
