@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError
 from eyevsai_core.family import TrainData
+from eyevsai_shallow.candidates import is_shifted
 from eyevsai_shallow.classifier import ShallowClassifier
 from eyevsai_shallow.config import ShallowConfig
 from eyevsai_shallow.copies import changed
@@ -297,9 +298,17 @@ def test_moved_pictures_repeat_their_border() -> None:
         ({"classifier": "rf", "flip": False, "shift": True}, False),
     ],
 )
-def test_forests_learn_from_moved_pictures(
+def test_forests_of_few_pictures_learn_from_moved_ones(
     tmp_path: Path, options: dict[str, Any], shifted: bool
 ) -> None:
     classifier = fit(tmp_path, **{"flip": True, **options})
     assert classifier.config.shift == shifted
     assert (tmp_path / "train-up-left.npy").is_file() == shifted
+
+
+@pytest.mark.parametrize(
+    ("n", "n_classes", "shifted"),
+    [(640, 10, True), (641, 10, False), (5000, 100, True), (5001, 100, False)],
+)
+def test_how_few_pictures(n: int, n_classes: int, shifted: bool) -> None:
+    assert is_shifted(ShallowConfig(classifier="rf"), n, n_classes) == shifted

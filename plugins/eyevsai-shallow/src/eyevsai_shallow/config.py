@@ -99,7 +99,7 @@ class ShallowConfig(TrainConfig):
     shift: bool | None = option(
         None,
         help="beside mirrored pictures, learn from pictures moved a little; none: forests, of up "
-        "to 5000 pictures",
+        "to 64 pictures of a class and 5000 in all",
     )
     class_weight: str = option(
         "none", help="balanced: rare classes count more", choices=("none", "balanced")

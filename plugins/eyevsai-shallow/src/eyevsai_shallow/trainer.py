@@ -89,7 +89,7 @@ class ShallowTrainer:
         pictures = len(train.labels) + len(validation.labels)
         candidates = candidates_for(self.config, pictures)
         kinds: list[str] = ["mirrored"] if any(c.flip for c in candidates) else []
-        kinds += SHIFTS if kinds and is_shifted(self.config, pictures) else []
+        kinds += SHIFTS if kinds and is_shifted(self.config, pictures, len(train.classes)) else []
         x, xf = self._extract(extractor, train, "train", context, kinds=kinds)
         v, vf = self._extract(extractor, validation, "validation", context, kinds=kinds)
         best = self._choose(candidates, (x, xf, train.labels), (v, validation.labels), context)
