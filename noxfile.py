@@ -18,7 +18,7 @@ nox.options.sessions = ["lint", "types", "tests", "plugin"]
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml("pyproject.toml")
-PLUGINS = ("shallow",)
+PLUGINS = ("shallow", "torch", "deep-v1", "deep-v2")
 EXTRAS = "[fast,plots]"
 # Both spellings of pip and of uv: what is installed, and what builds it. A relative path, because
 # these variables are split at spaces; nox works in the repository's folder.
@@ -63,7 +63,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check every annotation of the core and the plugins, strictly."""
-    _install(session, *_group("types"), *_editable("shallow", extras=EXTRAS))
+    _install(session, *_group("types"), *_editable(*PLUGINS, extras=EXTRAS))
     session.run("mypy")
 
 
@@ -81,8 +81,9 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("name", PLUGINS, ids=PLUGINS)
 def plugin(session: nox.Session, name: str) -> None:
     """Test one plugin in an environment of its own, and the whole path of a newcomer."""
-    _install(session, *_group("test"), *_editable(name, extras=EXTRAS))
-    path = ["tests/test_end_to_end.py", "tests/test_architecture.py"] if name == "shallow" else []
+    wanted = [name] if name == "shallow" else list(dict.fromkeys(["torch", name]))
+    _install(session, *_group("test"), *_editable(*wanted, extras=EXTRAS))
+    path = ["tests/test_end_to_end.py"] if name == "shallow" else []
     _pytest(session, f"plugins/eyevsai-{name}/tests", *path)
 
 
@@ -94,7 +95,7 @@ def minimums(session: nox.Session) -> None:
     others = Path(session.create_tmp(), "others.txt")
     others.write_text("\n".join(line for line in tried if line.split("==")[0] not in lowest))
     pins = [f"{name}=={version}" for name, version in lowest.items()]
-    parts = [*pins, *_group("test"), *_editable("shallow", extras=EXTRAS)]
+    parts = [*pins, *_group("test"), *_editable(*PLUGINS, extras=EXTRAS)]
     session.install("-c", str(others), *parts)
     _pytest(session, "tests", *map(str, _plugin_files("tests")))
 
@@ -102,7 +103,7 @@ def minimums(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run every benchmark of bench/; each prints ratios that were measured in one run."""
-    _install(session, *_group("test"), *_editable("shallow", extras=EXTRAS))
+    _install(session, *_group("test"), *_editable(*PLUGINS, extras=EXTRAS))
     for script in session.posargs or sorted(map(str, Path("bench").glob("bench_*.py"))):
         session.run("python", script)
 

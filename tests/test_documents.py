@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import typer
 
+from eyevsai_core.cli.family_options import TrainCommand
 from eyevsai_core.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +54,19 @@ def test_every_page_is_in_the_index() -> None:
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
 
 
+def family_options() -> set[str]:
+    """Return the options of every family, installed or not: what their configs declare."""
+    configs = ROOT.glob("plugins/*/src/*/config.py")
+    names = [
+        name
+        for config in configs
+        for name in re.findall(
+            r"^    (\w+): .* = option\(", config.read_text("utf-8"), re.MULTILINE
+        )
+    ]
+    return {f"--{name.replace('_', '-')}" for name in names}
+
+
 def spoken_commands() -> list[tuple[str, str]]:
     """Return (page, command line) of every `eyevsai ...` that a page shows."""
     found = []
@@ -71,6 +85,7 @@ def test_the_commands_that_documents_show_exist(page: str, line: str) -> None:
         command = command.get_command(typer.Context(command), words.pop(0))
         assert command is not None, f"{page}: {line}"
     known = {spelling for option in command.params for spelling in option.opts} | {"--help"}
+    known |= family_options() if isinstance(command, TrainCommand) else set()
     unknown = {word.split("=")[0] for word in words if word.startswith("-")} - known
     assert not unknown, f"{page}: {line}"
 

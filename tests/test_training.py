@@ -300,7 +300,13 @@ def test_a_family_whose_checkpoints_fill_the_disk(
 
 def test_the_card_says_what_was_chosen(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = train_model("mean", data).card  # pictures of 32 x 32, and no size asked for
-    assert card.config == {"seed": 0, "image_size": 32, "sharpness": 20.0, "fail": ""}
+    assert card.config == {
+        "seed": 0,
+        "image_size": 32,
+        "sharpness": 20.0,
+        "note": "",
+        "fail": "",
+    }
     trainer = sys.modules["mean_family"].MeanTrainer
     fit = trainer.fit
 

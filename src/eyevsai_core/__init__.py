@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from eyevsai_core.family import Classifier, ModelFamily, Trainer, Variant
     from eyevsai_core.hookspecs import hookimpl
     from eyevsai_core.images import decode_image
+    from eyevsai_core.learning_rate import find_learning_rate
     from eyevsai_core.loading import load_model
     from eyevsai_core.model_registry import ModelRegistry
     from eyevsai_core.pixels import PixelCache
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from eyevsai_core.report import render_report
     from eyevsai_core.resize import resize_image
     from eyevsai_core.run import Run
-    from eyevsai_core.training import TrainedModel, train_model
+    from eyevsai_core.training import TrainedModel, assist_training, train_model
 
 __version__ = "0.1.0"
 
@@ -59,9 +60,11 @@ _HOMES = {
     "TrainedModel": "training",
     "Trainer": "family",
     "Variant": "family",
+    "assist_training": "training",
     "decode_image": "images",
     "evaluate_model": "evaluation",
     "explain_image": "explain",
+    "find_learning_rate": "learning_rate",
     "fit_calibration": "calibration",
     "get_family": "families",
     "hookimpl": "hookspecs",
@@ -95,9 +98,11 @@ __all__ = [
     "Trainer",
     "Variant",
     "__version__",
+    "assist_training",
     "decode_image",
     "evaluate_model",
     "explain_image",
+    "find_learning_rate",
     "fit_calibration",
     "get_family",
     "hookimpl",

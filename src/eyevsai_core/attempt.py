@@ -6,6 +6,7 @@ report -> register. What fails before the last step leaves a run with a reason a
 
 from __future__ import annotations
 
+import logging
 import platform
 import shutil
 import time
@@ -18,61 +19,36 @@ from typing import TYPE_CHECKING, Any
 from eyevsai_core.calibration import fit_calibration
 from eyevsai_core.card import ModelCard
 from eyevsai_core.classifier import OnnxClassifier
-from eyevsai_core.dataset_check import refuse_conflicts, refuse_leaks
 from eyevsai_core.errors import OutputError
 from eyevsai_core.evaluation import Evaluation, evaluate_model
-from eyevsai_core.families import family_versions, parse_model_name
-from eyevsai_core.family import TrainData
+from eyevsai_core.families import family_versions
 from eyevsai_core.files import check_writable, staging_directory, writing
 from eyevsai_core.graph import build_artefact, with_metadata
 from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
-from eyevsai_core.parallel import core_count
 from eyevsai_core.parity import check_parity
-from eyevsai_core.pixels import PixelCache, auto_image_size
 from eyevsai_core.report import render_report
-from eyevsai_core.splits import with_splits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import onnx
 
     from eyevsai_core.calibration import Calibration
     from eyevsai_core.config import TrainConfig
-    from eyevsai_core.dataset import Dataset
     from eyevsai_core.family import Classifier
     from eyevsai_core.parity import Parity
+    from eyevsai_core.preparation import Preparation
     from eyevsai_core.run import Run
+    from eyevsai_core.start import StartModel
 
-    Progress = Callable[[str, int, int, dict[str, float]], None]
+__all__ = ["Attempt", "TrainedModel"]
 
-__all__ = ["Attempt", "Request", "TrainedModel"]
-
+_LOGGER = logging.getLogger("eyevsai")
 _PARITY_PICTURES = 200
 _INTENDED_USE = "Telling the listed classes apart in pictures like those of the data set."
 _LIMITS = (
     "Knows only the listed classes and answers with one of them whatever the picture shows. "
     "The probabilities are calibrated for pictures like those of the data set, and only for them."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was asked for: enough to do it again, or to go on after a kill. All plain values."""
-
-    model: str
-    data: str
-    options: dict[str, Any]
-    calibration: str = "auto"
-    registry: str | None = None
-    out: str | None = None
-    name: str | None = None
-    allow_leaks: bool = False
-    allow_conflicts: bool = False
-    allow_unreadable: bool = False
-    threads: int | None = None
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,27 +71,19 @@ class TrainedModel:
 class Attempt:
     """One execution of the fixed order; a class only so that the steps share what they know."""
 
-    def __init__(
-        self, run: Run, request: Request, dataset: Dataset, progress: Progress | None
-    ) -> None:
+    def __init__(self, run: Run, preparation: Preparation) -> None:
         self.started = time.monotonic()
         self.run = run
-        self.request = request
-        self.progress = progress
-        self.family, self.variant = parse_model_name(request.model)
-        self.threads = request.threads or core_count()
-        self.registry = ModelRegistry(Path(request.registry) if request.registry else None)
-        self.dataset = with_splits(dataset, seed=request.options["seed"])
-        if not request.allow_conflicts:
-            refuse_conflicts(self.dataset)
-        if not request.allow_leaks:
-            refuse_leaks(self.dataset)
+        self.preparation = preparation
+        self.request = preparation.request
+        self.family, self.variant = preparation.family, preparation.variant
+        self.dataset = preparation.dataset
+        self.registry = ModelRegistry(
+            Path(self.request.registry) if self.request.registry else None
+        )
         check_writable(self.registry.root)
-        if request.out:
-            check_writable(Path(request.out))
-        self.image_size = request.options["image_size"] or auto_image_size(self.dataset)
-        options = {**request.options, "image_size": self.image_size}
-        self.config = self.family.config.from_dict(options)
+        if self.request.out:
+            check_writable(Path(self.request.out))
         run.remember("fingerprint", self.dataset.fingerprint)
 
     # The context that a trainer sees (`FitContext`).
@@ -125,28 +93,42 @@ class Attempt:
         """The run's folder for checkpoints."""
         return self.run.checkpoints
 
+    @property
+    def threads(self) -> int:
+        """How many threads to use."""
+        return self.preparation.threads
+
+    @property
+    def start(self) -> Classifier | None:
+        """The model to continue from."""
+        return self.preparation.start
+
     def report(self, step: int, total: int, metrics: dict[str, float]) -> None:
         """Keep one line of the history and move the progress bar."""
         self.run.report(step, total, metrics)
-        self.tell("fit", step, total, metrics)
+        self.preparation.tell("fit", step, total, metrics)
 
-    def tell(
-        self, stage: str, done: int, total: int, metrics: dict[str, float] | None = None
-    ) -> None:
-        """Move the progress bar of a stage."""
-        if self.progress:
-            self.progress(stage, done, total, metrics or {})
+    def progress(self, done: float, total: int, metrics: dict[str, float]) -> None:
+        """Move the progress bar between two reports."""
+        self.preparation.tell("fit", done, total, metrics)
+
+    def note(self, text: str) -> None:
+        """Say a sentence to the user, and keep it in the run."""
+        _LOGGER.warning(text)
+        self.run.remember("note", text)
 
     # The steps.
 
     def execute(self) -> TrainedModel:
         """Do every step in order and register the model."""
-        trainer = self.family.make_trainer(self.config)
-        train, validation = self._data("train"), self._data("validation")
-        self.tell("fit", 0, 0)  # features may take a while before the first step is reported
+        trainer = self.family.make_trainer(self.preparation.config)
+        train, validation = self.preparation.data("train"), self.preparation.data("validation")
+        self.preparation.tell(
+            "fit", 0, 0
+        )  # features may take a while before the first step is reported
         with writing(self.run.folder):  # where families keep their checkpoints
             native = trainer.fit(train, validation, self)
-        held_out = self._data("calibration")
+        held_out = self.preparation.data("calibration")
         calibration = fit_calibration(
             native.predict_scores(held_out.images), held_out.labels, method=self.request.calibration
         )
@@ -155,29 +137,11 @@ class Attempt:
         card = self._card(self._fitted_with(native), calibration, parity, evaluations)
         return self._register(graph, native, card, evaluations["test"])
 
-    @cached_property
-    def cache(self) -> PixelCache:
-        """Every picture, decoded once, at the size that the model looks at."""
-        return PixelCache.open(
-            self.dataset,
-            self.image_size,
-            threads=self.threads,
-            allow_unreadable=self.request.allow_unreadable,
-            progress=lambda done, total: self.tell("decode", done, total),
-        )
-
-    def _data(self, split: str) -> TrainData:
-        return TrainData(
-            images=self.cache.images(split),
-            labels=self.cache.labels(split),
-            classes=self.dataset.classes,
-        )
-
     def _gate(
         self, native: Classifier, calibration: Calibration
     ) -> tuple[onnx.ModelProto, OnnxClassifier, Parity]:
         """Build the artefact, and let it through only if it equals the native classifier."""
-        self.tell("verify", 0, 1)
+        self.preparation.tell("verify", 0, 1)
         graph = build_artefact(
             self.family.to_graph(native),
             classes=self.dataset.classes,
@@ -186,7 +150,7 @@ class Attempt:
             metadata=self._metadata({}),
         )
         artefact = OnnxClassifier.from_bytes(graph.SerializeToString(), threads=self.threads)
-        unreadable = {Path(path) for path, _ in self.cache.unreadable}
+        unreadable = {Path(path) for path, _ in self.preparation.cache.unreadable}
         samples = [s for s in self.dataset.split("validation") if s.path not in unreadable]
         step = -(-len(samples) // _PARITY_PICTURES)
         parity = check_parity(
@@ -196,7 +160,7 @@ class Attempt:
             [sample.path for sample in samples[::step]],
             tolerance=self.family.parity_tolerance,
         )
-        self.tell("verify", 1, 1)
+        self.preparation.tell("verify", 1, 1)
         return graph, artefact, parity
 
     def _evaluate(self, artefact: OnnxClassifier) -> dict[str, Evaluation]:
@@ -209,8 +173,8 @@ class Attempt:
                 artefact,
                 self.dataset,
                 split=split,
-                pixels=self.cache,
-                progress=lambda done, total: self.tell("evaluate", done, total),
+                pixels=self.preparation.cache,
+                progress=lambda done, total: self.preparation.tell("evaluate", done, total),
             )
             for split in ("calibration", "test")
         }
@@ -229,7 +193,7 @@ class Attempt:
     def _fitted_with(self, native: Classifier) -> TrainConfig:
         """Return the options with the trainer's choices in place of none, where it says them."""
         config = getattr(native, "config", None)
-        return config if isinstance(config, self.family.config) else self.config
+        return config if isinstance(config, self.family.config) else self.preparation.config
 
     def _card(
         self,
@@ -252,12 +216,12 @@ class Attempt:
                 "attribution": dataset.attribution,
                 "source": dataset.source,
                 "counts": {split: sum(n.values()) for split, n in dataset.counts().items()},
-                "unreadable": len(self.cache.unreadable),
+                "unreadable": len(self.preparation.cache.unreadable),
             },
             classes=dataset.classes,
-            image_size=self.cache.image_size,
+            image_size=self.preparation.cache.image_size,
             config=config.to_dict(),
-            seed=self.config.seed,
+            seed=config.seed,
             metrics={
                 split: {name: asdict(value) for name, value in evaluation.metrics.items()}
                 for split, evaluation in evaluations.items()
@@ -271,6 +235,7 @@ class Attempt:
             limits=_LIMITS,
             command=self.request.command,
             name=self.request.name or "",
+            started_from=_origin(self.preparation.start_model),
         )
 
     def _register(
@@ -292,7 +257,7 @@ class Attempt:
                 card=card,
                 evaluation=test,
                 history=self.run.history(),
-                pixels=self.cache.images("test"),
+                pixels=self.preparation.cache.images("test"),
                 command=self.request.command,
             )
             (staging / "report.html").write_text(report, encoding="utf-8")
@@ -324,6 +289,11 @@ def _copy(model: Path, out: str) -> None:
             f"the model is registered in {str(model)!r}, but its copy in {out!r} is not whole: "
             f"{reason}; copy it with: eyevsai export"
         ) from error
+
+
+def _origin(start: StartModel | None) -> dict[str, Any]:
+    """Say in a card what the model continued from: its name may come to mean another model."""
+    return {"ref": start.card.ref, "card_digest": start.card.digest} if start else {}
 
 
 def _machine(threads: int) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class ModelCard:
 
     ``metrics`` is ``{split: {metric: {value, low, high, n}}}`` with 95 % intervals, ``files`` the
     SHA-256 of every file beside the card, ``dataset`` name, fingerprint, licence, attribution,
-    source and pictures by split.
+    source and pictures by split, ``started_from`` the reference and the card's digest of the
+    model that this one continued, or nothing.
     """
 
     family: str
@@ -54,6 +55,7 @@ class ModelCard:
     command: str = ""
     name: str = ""
     ref: str = ""
+    started_from: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     format_version: int = CARD_FORMAT
 
@@ -72,6 +74,8 @@ class ModelCard:
     def digest(self) -> str:
         """Hex SHA-256 of the card without `files` and `ref`, which are known only afterwards."""
         values = {k: v for k, v in self.to_dict().items() if k not in ("files", "ref")}
+        if not self.started_from:
+            del values["started_from"]  # cards were written before there was such a field
         text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -112,6 +116,7 @@ class ModelCard:
             f"| {name} | {m['value']:.4f} | {m['low']:.4f} to {m['high']:.4f} | {m['n']} |"
             for name, m in test.items()
         ]
+        origin = self.started_from.get("ref")
         counts = ", ".join(f"{n} {split}" for split, n in self.dataset.get("counts", {}).items())
         return "\n".join(
             [
@@ -126,6 +131,7 @@ class ModelCard:
                 f"- **Attribution:** {self.dataset.get('attribution') or 'none'}",
                 f"- **Classes:** {', '.join(self.classes)}",
                 f"- **Input:** any RGB picture, looked at in {self.image_size} x {self.image_size}",
+                *([f"- **Continued from:** {origin}"] if origin else []),
                 f"- **Intended use:** {self.intended_use}",
                 f"- **Limits:** {self.limits}",
                 "",

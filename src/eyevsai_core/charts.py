@@ -255,8 +255,11 @@ def line_chart(
     *,
     x_label: str = "epoch",
     mark: float | None = None,
+    powers: bool = False,
 ) -> str:
     """Draw one or more lines of (x, y) points with a legend; `mark` is an x to point out.
+
+    With `powers`, x is an exponent of ten, and the axis says so.
 
     Points that are not finite are left out: a loss that went to infinity must not hide the rest.
     """
@@ -280,12 +283,15 @@ def line_chart(
         body.append(_line((left, at), (left + w, at)))
         body.append(_text(left - 8, at + 4, f"{y:g}", anchor="end"))
     whole = [x for x in nice_ticks(x0, x1, 6) if x == round(x)]
-    body += [_text(place(x, y0)[0], top + h + 18, f"{x:g}") for x in whole]
+    for x in whole:
+        label = f"{10.0**x:g}" if powers else f"{x:g}"
+        body.append(_text(place(x, y0)[0], top + h + 18, label))
     if mark is not None:
         at = place(mark, y0)[0]
         side = "end" if at > left + w - 30 else "middle"  # "best 12" is 40 px wide
         body.append(_line((at, top), (at, top + h), "diagonal"))
-        body.append(_text(at, top - 4, f"best {mark:g}", anchor=side, extra='class="soft"'))
+        best = f"{10.0**mark:.2g}" if powers else f"best {mark:g}"
+        body.append(_text(at, top - 4, best, anchor=side, extra='class="soft"'))
     for k, (name, line) in enumerate(lines.items()):
         body += _drawn([place(x, y) for x, y in line], k % _COLOURS)
         body += _legend(name, k, (left + k % 2 * w / 2, 10 + k // 2 * _LEGEND))

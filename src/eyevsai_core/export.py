@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 from eyevsai_core.catalog import list_datasets
 from eyevsai_core.errors import ConfigError, ExportError, ModelCorruptError, did_you_mean
 from eyevsai_core.evaluation import evaluate_source, export_predictions
-from eyevsai_core.families import list_families
-from eyevsai_core.files import staging_directory, write_atomic
+from eyevsai_core.families import get_family, list_families
+from eyevsai_core.files import flush_folder, staging_directory, write_atomic
 from eyevsai_core.loading import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from eyevsai_core.card import ModelCard
+    from eyevsai_core.family import Exporter, ModelFamily
     from eyevsai_core.model_ref import ModelRef
     from eyevsai_core.model_registry import ModelRegistry
 
@@ -47,6 +48,8 @@ def export_model(
 ) -> Path:
     """Write a model as ``onnx``, ``native``, ``predictions``, ``card`` or ``report`` to `out`.
 
+    Or as a format that its family has beyond these, such as ``torchscript``.
+
     The model is verified against its card before. ``native`` is a folder, ``card`` is JSON, or
     Markdown for ``.md``; ``predictions`` are ``.csv`` or ``.jsonl``, of the split of `data` or of
     the data set with a name that the model learned from. In a folder, a file gets a name of its
@@ -60,7 +63,8 @@ def export_model(
             + did_you_mean(format_, formats)
         )
     if out.is_dir() and format_ != "native":
-        out = out / _NAMES[format_]
+        own = family_exporters(ref.family).get(format_)
+        out = out / (f"model{own.suffix}" if own else _NAMES[format_])
     if out.exists() and not force:
         raise ExportError(f"{str(out)!r} exists; choose another place, or replace it with --force")
     problems = registry.verify(ref)
@@ -78,6 +82,8 @@ def export_model(
             progress=progress,
         )
         export_predictions(evaluation, out)
+    elif format_ in family_exporters(ref.family):
+        _write_native(registry, ref, format_, out)
     elif format_ == "card":
         text = card.to_markdown() if out.suffix == ".md" else card.to_json() + "\n"
         write_atomic(out, text.encode())
@@ -86,11 +92,21 @@ def export_model(
     return out
 
 
-def export_formats(family: str) -> tuple[str, ...]:
+def export_formats(family_name: str) -> tuple[str, ...]:
     """Return what the models of a family can be written as, known or not."""
-    row = next((row for row in list_families() if row.name == family), None)
-    own = row.family.export_formats if row and row.family else _WITHOUT_FAMILY
+    family = _installed(family_name)
+    own = (*family.export_formats, *family.exporters) if family else _WITHOUT_FAMILY
     return (*own, *_ALWAYS)
+
+
+def family_exporters(family_name: str) -> Mapping[str, Exporter]:
+    """Return the formats of its own that a family writes; none if it is not installed."""
+    family = _installed(family_name)
+    return family.exporters if family else {}
+
+
+def _installed(name: str) -> ModelFamily | None:
+    return next((row.family for row in list_families() if row.name == name), None)
 
 
 def named_data(card: ModelCard) -> str:
@@ -102,6 +118,18 @@ def named_data(card: ModelCard) -> str:
         f"the model learned from {name!r}, which was a folder or table of its own; say where the "
         "pictures are with --data NAME|PATH"
     )
+
+
+def _write_native(registry: ModelRegistry, ref: ModelRef, format_: str, out: Path) -> None:
+    """Let the model's family write a format of its own; what fails leaves nothing behind."""
+    family = get_family(ref.family)
+    native = family.load_classifier(registry.path(ref) / "native")
+    exporter = family.exporters[format_]
+    with staging_directory(out.absolute().parent) as staging:
+        written = staging / f"model{exporter.suffix}"
+        exporter.write(native, written)
+        flush_folder(staging)
+        written.replace(out)
 
 
 def _copy_folder(source: Path, out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from eyevsai_core.errors import PluginError, UnknownFamilyError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from eyevsai_core.config import TrainConfig
 
-__all__ = ["Classifier", "FitContext", "Images", "ModelFamily", "TrainData", "Trainer", "Variant"]
+__all__ = [
+    "Classifier",
+    "Exporter",
+    "FitContext",
+    "Images",
+    "ModelFamily",
+    "TrainData",
+    "Trainer",
+    "Variant",
+]
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,62}[a-z0-9])?")
 
@@ -59,12 +68,23 @@ class FitContext(Protocol):
     def threads(self) -> int:
         """How many threads to use, at least 1."""
 
+    @property
+    def start(self) -> Classifier | None:
+        """The native model to continue from; None to begin anew."""
+
     def report(self, step: int, total: int, metrics: dict[str, float]) -> None:
         """Feed the progress bar and the history: `step` of `total` is done.
 
         Raises `KeyboardInterrupt` or a pruning signal through the trainer, which must let it
-        pass; everything that `resume` needs has to be on disk before the call.
+        pass; everything that `resume` needs has to be on disk before the call. A step that is
+        reported again replaces what was reported of it before.
         """
+
+    def progress(self, done: float, total: int, metrics: dict[str, float]) -> None:
+        """Move the progress bar between two reports; nothing is kept."""
+
+    def note(self, text: str) -> None:
+        """Tell the user, in one sentence, what went another way than was asked, and why."""
 
 
 @runtime_checkable
@@ -118,6 +138,17 @@ class Variant:
     defaults: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """A format of its own that a family's models can be written in, as one file.
+
+    ``write(classifier, out)`` gets a native model and the path of a file that is not there.
+    """
+
+    suffix: str
+    write: Callable[[Any, Path], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFamily:
     """Everything the core knows of a family; making it must import no framework.
@@ -126,6 +157,11 @@ class ModelFamily:
     (n, size, size, 3), and one output ``scores``, float32 (n, n_classes), equal to
     ``classifier.predict_scores``. ``requirements`` is what `eyevsai install` installs.
     ``modules`` are the import names that must be there for the family to be ready.
+
+    What a family may offer beyond that: ``exporters``, formats by name; ``continues``, that its
+    trainer goes on from ``context.start`` if there is one; ``distributed``, that several
+    processes started by torchrun train one model; ``find_learning_rate(config, train,
+    context)``, the learning rates and losses of a range test.
     """
 
     name: str
@@ -140,6 +176,12 @@ class ModelFamily:
     modules: tuple[str, ...] = ()
     export_formats: tuple[str, ...] = ("onnx", "native", "predictions")
     parity_tolerance: float = 1e-4
+    exporters: Mapping[str, Exporter] = field(default_factory=dict)
+    continues: bool = False
+    distributed: bool = False
+    find_learning_rate: (
+        Callable[[TrainConfig, TrainData, FitContext], Sequence[tuple[float, float]]] | None
+    ) = None
 
     def __post_init__(self) -> None:
         """Check the names, the variants' defaults, and the tolerance."""

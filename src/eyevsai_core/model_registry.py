@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from eyevsai_core.files import (
     staging_directory,
     write_atomic,
 )
+from eyevsai_core.model_folder import CARD, file_sha256, model_files, verify_folder
 from eyevsai_core.model_ref import (
     COMPUTED,
     ModelRef,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelRegistry", "ModelRow"]
 
-_CARD = "card.json"
 _ALIASES = "aliases"
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 
@@ -76,14 +75,14 @@ class ModelRegistry:
                 f"family, variant and dataset must be lower-case names, but got {names!r}"
             )
         series = self.root.joinpath(*names)
-        hashes = {path: _sha256(staging / path) for path in _files(staging)}
+        hashes = {path: file_sha256(staging / path) for path in model_files(staging)}
         try:
             series.mkdir(parents=True, exist_ok=True)
             version = max(self._versions(series), default=0) + 1
             while True:
                 ref = ModelRef(*names, version)
                 final = dataclasses.replace(card, ref=str(ref), files=hashes)
-                (staging / _CARD).write_text(final.to_json() + "\n", encoding="utf-8")
+                (staging / CARD).write_text(final.to_json() + "\n", encoding="utf-8")
                 flush_folder(staging)
                 try:
                     staging.rename(series / str(version))
@@ -107,7 +106,7 @@ class ModelRegistry:
             cards: dict[int, ModelCard | str] = {}
             for version in self._versions(series):
                 try:
-                    cards[version] = ModelCard.read(series / str(version) / _CARD)
+                    cards[version] = ModelCard.read(series / str(version) / CARD)
                 except ModelCorruptError as error:
                     cards[version] = str(error)
             computed = _computed(cards)
@@ -159,7 +158,7 @@ class ModelRegistry:
 
     def card(self, ref: ModelRef) -> ModelCard:
         """Read the card of a model. Raises `ModelCorruptError`."""
-        return ModelCard.read(self.path(ref) / _CARD)
+        return ModelCard.read(self.path(ref) / CARD)
 
     def load(self, ref: str | ModelRef, *, threads: int | None = None) -> OnnxClassifier:
         """Verify and load a model."""
@@ -170,20 +169,8 @@ class ModelRegistry:
 
     def verify(self, ref: ModelRef) -> list[str]:
         """Check every file of a model against its card; return what is wrong, best nothing."""
-        folder = self.path(ref)
-        try:
-            card = ModelCard.read(folder / _CARD)
-        except ModelCorruptError as error:
-            return [str(error)]
-        there = set(_files(folder)) - {_CARD}
-        problems = [f"{name} is missing" for name in sorted(set(card.files) - there)]
-        problems += [f"{name} is not in the card" for name in sorted(there - set(card.files))]
-        problems += [
-            f"{name} was changed: its SHA-256 is not the card's"
-            for name in sorted(there & set(card.files))
-            if _sha256(folder / name) != card.files[name]
-        ]
-        if card.ref != str(ref):
+        card, problems = verify_folder(self.path(ref))
+        if card and card.ref != str(ref):
             problems.append(f"the card is that of {card.ref!r}")
         return problems
 
@@ -268,7 +255,7 @@ class ModelRegistry:
         cards: dict[int, ModelCard | str] = {}
         for version in self._versions(series):
             try:
-                cards[version] = ModelCard.read(series / str(version) / _CARD)
+                cards[version] = ModelCard.read(series / str(version) / CARD)
             except ModelCorruptError as error:
                 cards[version] = str(error)
         return {**self._aliases(series), **_computed(cards)}
@@ -291,12 +278,3 @@ def _held_out_accuracy(card: ModelCard) -> float | None:
     metric = card.metrics.get("calibration", {}).get("accuracy", {})
     value = metric.get("value") if isinstance(metric, dict) else None
     return float(value) if isinstance(value, int | float) else None
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

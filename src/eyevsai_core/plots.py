@@ -5,6 +5,7 @@ Each function draws on an axes that it is given, or on a new one, and returns it
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +18,18 @@ if TYPE_CHECKING:
     from eyevsai_core.evaluation import Evaluation
     from eyevsai_core.explain import Explanation
     from eyevsai_core.images import ImageLike
+    from eyevsai_core.learning_rate import LearningRateCurve
     from eyevsai_core.prediction import Prediction
 
-__all__ = ["plot_confusion", "plot_explanation", "plot_prediction", "plot_reliability"]
+__all__ = [
+    "learning_rate_png",
+    "plot_confusion",
+    "plot_explanation",
+    "plot_learning_rate",
+    "plot_prediction",
+    "plot_reliability",
+    "require_plots",
+]
 
 _ANNOTATED = 20  # up to this many classes each cell carries its number
 _NAMED = 40  # names that an axis has room for
@@ -77,6 +87,33 @@ def plot_explanation(explanation: Explanation, *, axes: Any = None) -> Any:
     axes.set_title(f"{explanation.label} {explanation.probability:.0%}")
     axes.set_axis_off()
     return axes
+
+
+def plot_learning_rate(curve: LearningRateCurve, *, axes: Any = None) -> Any:
+    """Draw the loss over the logarithm of the learning rate, and the suggestion."""
+    axes = _axes(axes)
+    axes.plot(curve.rates, curve.losses, color="#2c67b2")
+    axes.axvline(curve.suggestion, linestyle="--", color="#d9600a", label=f"{curve.suggestion:g}")
+    axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
+    axes.legend()
+    return axes
+
+
+def learning_rate_png(curve: LearningRateCurve) -> bytes:
+    """Return `plot_learning_rate` as a PNG file, drawn without a screen."""
+    require_plots()
+    from matplotlib.figure import Figure  # noqa: PLC0415  an extra
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    plot_learning_rate(curve, axes=figure.subplots())
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=150)
+    return file.getvalue()
+
+
+def require_plots() -> None:
+    """Raise `MissingDependencyError` unless matplotlib is installed."""
+    _pyplot()
 
 
 def _axes(axes: Any) -> Any:

@@ -48,6 +48,37 @@ def test_as_json(eyevsai: Command, data: Path, tmp_path: Path) -> None:
     assert said.err == ""
 
 
+def test_continues_from_a_model(eyevsai: Command, data: Path) -> None:
+    first = eyevsai(*WORDS, "--data", data, "--json").json
+    second = eyevsai("train", "mean", "--data", data, "--from", first["ref"], "--json").json
+    assert ModelRegistry().card(ModelRegistry().resolve(second["ref"])).started_from == {
+        "ref": first["ref"],
+        "card_digest": ModelRegistry().card(ModelRegistry().resolve(first["ref"])).digest,
+    }
+
+
+def test_other_processes_assist_and_say_nothing(
+    eyevsai: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[Any, ...]] = []
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(training, "assist_training", lambda *a, **_: called.append(a))
+    said = eyevsai(*WORDS, "--data", data)
+    assert (said.code, said.out, said.err) == (0, "", "")
+    assert called == [("mean/plain", str(data))]
+
+
+def test_other_processes_assist_a_resumed_run(
+    eyevsai: Command, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[Run] = []
+    eyevsai(*WORDS, "--data", data, "--fail", "interrupt")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(training, "assist_resuming", called.append)
+    assert eyevsai("train", "--resume").code == 0
+    assert [run.id for run in called] == [run.id for run in list_runs()]
+
+
 @pytest.fixture
 def asked(eyevsai: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Return the options that training would be asked for, without training."""

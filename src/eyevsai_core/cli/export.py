@@ -23,7 +23,10 @@ eyevsai export production --format predictions --split test --out answers.jsonl
 
 
 def _formats(incomplete: str) -> list[str]:
-    names = ("onnx", "native", "predictions", "card", "report")
+    from eyevsai_core.export import export_formats
+    from eyevsai_core.families import list_families
+
+    names = {name: None for row in list_families() for name in export_formats(row.name)}
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -37,7 +40,7 @@ def export_command(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="onnx, native, predictions, card or report",
+            help="onnx, native, predictions, card, report, or a format of the model's family",
             autocompletion=_formats,
         ),
     ] = "onnx",

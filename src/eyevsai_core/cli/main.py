@@ -38,6 +38,7 @@ _COMMANDS = {
     },
     "Make a model": {
         "train": "train, calibrate, verify, evaluate and register a model",
+        "lr-find": "try growing learning rates, and say which is a good one",
         "runs": "what was tried, and how it ended",
     },
     "Use a model": {
@@ -72,7 +73,9 @@ class _Commands(Group):
         """Load a command from the module of its name."""
         if cmd_name not in _NAMES:
             return None
-        return typer.main.get_command(import_module(f"eyevsai_core.cli.{cmd_name}").app)
+        return typer.main.get_command(
+            import_module(f"eyevsai_core.cli.{cmd_name.replace('-', '_')}").app
+        )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command, or say which one was meant."""

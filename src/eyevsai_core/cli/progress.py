@@ -76,7 +76,7 @@ class Bars:
         self._bars.stop()
 
     def __call__(
-        self, stage: str, done: int, total: int, metrics: Mapping[str, float] | None = None
+        self, stage: str, done: float, total: int, metrics: Mapping[str, float] | None = None
     ) -> None:
         """Move the bar of a stage to `done` of `total`; 0 of 0 when nobody knows how much it is."""
         if self._bars is None:
@@ -91,7 +91,7 @@ class Bars:
             task,
             completed=done,
             total=total or None,
-            count=f"{done:,}/{total:,}" if total > 1 else "",
+            count=f"{int(done):,}/{total:,}" if total > 1 else "",
             rate=_rate(self._bars.tasks[self._bars.task_ids.index(task)].speed),
             note=_note(metrics or {}),
         )

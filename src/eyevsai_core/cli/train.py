@@ -28,6 +28,7 @@ from eyevsai_core.cli.options import AllowUnreadable, Json, Registry, Threads
 from eyevsai_core.cli.progress import Bars
 from eyevsai_core.cli.references import open_registry
 from eyevsai_core.errors import ConfigError, OutputError, RunError
+from eyevsai_core.ranks import rank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,15 @@ def train_command(
     out: Annotated[
         str | None, typer.Option("--out", metavar="DIR", help="folder for a copy of the model")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="continue from a registered model of this family, also with other labels",
+            autocompletion=offer.complete_models,
+        ),
+    ] = None,
     options: Annotated[
         list[str] | None,
         typer.Option("-o", "--option", metavar="NAME=VALUE", help="set one option of the family"),
@@ -139,6 +149,20 @@ def train_command(
     if resume is None and not data:
         raise ConfigError(f"say on what to train, such as: eyevsai train {model} --data doodles")
     run = None if resume is None else _run_to_resume(resume, model, data, values)
+    if rank() > 0:
+        _assist(
+            run,
+            model,
+            data,
+            config=values,
+            registry=open_registry(registry),
+            start=start,
+            allow_leaks=allow_leaks,
+            allow_conflicts=allow_conflicts,
+            allow_unreadable=allow_unreadable,
+            threads=threads,
+        )
+        return
     with Bars("open") as bars, _told_how_to_go_on():
         if run:
             trained = resume_training(run, progress=bars)
@@ -151,6 +175,7 @@ def train_command(
                 registry=open_registry(registry),
                 out=out,
                 name=name,
+                start=start,
                 allow_leaks=allow_leaks,
                 allow_conflicts=allow_conflicts,
                 allow_unreadable=allow_unreadable,
@@ -162,6 +187,16 @@ def train_command(
         print_json(_plain(trained))
     else:
         _show(trained)
+
+
+def _assist(run: Run | None, model: str, data: str, **asked: Any) -> None:
+    """Be one of the other processes that torchrun started: the first one says and keeps all."""
+    from eyevsai_core.training import assist_resuming, assist_training
+
+    if run:
+        assist_resuming(run)
+    else:
+        assist_training(model, data, **asked)
 
 
 @contextmanager

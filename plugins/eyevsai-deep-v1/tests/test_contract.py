@@ -1,0 +1,8 @@
+from __future__ import annotations
+
+from eyevsai_core.testing import FamilyContract
+
+
+class TestDeepV1(FamilyContract):
+    family = "deep-v1"
+    options = {"epochs": 12, "width": 8}  # noqa: RUF012  the contract's ClassVar

@@ -1,0 +1,1 @@
+"""The `deep-v2` family: residual and dense nets with attention."""
