@@ -18,9 +18,11 @@ from eyevsai_core.run import Run, RunState, find_run
 
 # Works on the run in argv[1], says so, and goes on until it is stopped.
 WORK = """
-import sys, threading
+import signal, sys, threading
 from pathlib import Path
 from eyevsai_core.run import Run
+# Where the tests run in the background of a script, Ctrl-C is ignored, and so by their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Run(Path(sys.argv[1])):
     print("working", flush=True)
     threading.Event().wait()

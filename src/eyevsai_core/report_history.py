@@ -28,7 +28,7 @@ __all__ = ["curve_charts", "grid_table", "model_history"]
 _CANDIDATES = 60
 _CHARTS = 6
 _EPOCH_KEYS = {"train_loss", "learning_rate", "epoch"}
-_HIDDEN_KEYS = {"epoch", "seconds"}
+_HIDDEN_KEYS = {"elapsed_s", "epoch", "seconds"}
 _MEASURED = ("validation_", "train_", "seconds", "note")
 
 

@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,7 +30,8 @@ from eyevsai_core.errors import ConfigError, EyevsaiError
 from eyevsai_core.families import get_family, list_families
 from eyevsai_core.loading import load_model
 from eyevsai_core.model_registry import ModelRegistry
-from eyevsai_core.training import TrainedModel, train_model
+from eyevsai_core.run import RunState, list_runs
+from eyevsai_core.training import TrainedModel, resume_training, train_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -254,6 +256,43 @@ class FamilyContract:
         first = load_model(trained.path).predict_proba(images)
         np.testing.assert_array_equal(load_model(again.path).predict_proba(images), first)
         assert again.ref != trained.ref
+
+    def test_interrupted_and_resumed_it_ends_the_same(
+        self, trained: TrainedModel, workshop: Path
+    ) -> None:
+        """Stopped at its first report and gone on with, it gives the same answers, bit for bit."""
+
+        def stop(stage: str, done: float, *_: Any) -> None:
+            if stage == "fit" and done >= 1:
+                raise KeyboardInterrupt
+
+        asked = {"image_size": _SIDE, **self.options}
+        name = f"{self.family}/{trained.card.variant}"
+        models = ModelRegistry(workshop / "models")
+        with suppress(KeyboardInterrupt):
+            train_model(name, workshop / "data", config=asked, registry=models, progress=stop)
+        run = list_runs()[-1]
+        again = resume_training(run) if run.state is not RunState.OK else trained
+        images, _ = tiny_pictures(20, seed=8)
+        expected = load_model(trained.path).predict_proba(images)
+        np.testing.assert_array_equal(load_model(again.path).predict_proba(images), expected)
+
+    def test_it_continues_from_a_model(
+        self, trained: TrainedModel, description: ModelFamily, workshop: Path
+    ) -> None:
+        """A family that says so begins with a registered model; another one refuses it."""
+        models = ModelRegistry(workshop / "models")
+        asked: dict[str, Any] = {"config": {"image_size": _SIDE, **self.options}}
+        name = f"{self.family}/{trained.card.variant}"
+        if not description.continues:
+            with pytest.raises(ConfigError, match="cannot continue from a model"):
+                train_model(name, workshop / "data", registry=models, start=trained.ref, **asked)
+            return
+        after = train_model(name, workshop / "data", registry=models, start=trained.ref, **asked)
+        assert after.card.started_from["ref"] == trained.ref
+        images, labels = tiny_pictures(40, seed=999)
+        right = load_model(after.path).predict_proba(images).argmax(axis=1) == labels
+        assert right.mean() > 0.75  # noqa: PLR2004  as above
 
     def test_native_model_survives_a_fresh_process(
         self, trained: TrainedModel, description: ModelFamily, tmp_path: Path

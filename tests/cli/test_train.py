@@ -285,6 +285,8 @@ def test_a_full_disk_says_how_to_go_on(
 
 STOPPED = """
 import os, signal, sys
+# Where the tests run in the background of a script, Ctrl-C is ignored, and so by their children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 from eyevsai_core import families
 import mean_family

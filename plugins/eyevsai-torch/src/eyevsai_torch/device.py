@@ -14,7 +14,7 @@ from eyevsai_core.errors import ConfigError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["Precision", "choose_device", "choose_precision", "tune_malloc"]
+__all__ = ["Precision", "choose_device", "choose_precision", "sum_dtype", "tune_malloc"]
 
 _M_MMAP_MAX, _M_TRIM_THRESHOLD, _M_TOP_PAD = -4, -1, -2  # malloc.h
 _KEPT_BYTES = 256 << 20
@@ -82,6 +82,11 @@ def _fastest(device: torch.device) -> str:
         major, _ = torch.cuda.get_device_capability(device)
         return "bf16" if major >= _BFLOAT16_GPU else "fp16"
     return "float32"
+
+
+def sum_dtype(device: torch.device) -> torch.dtype:
+    """Return what sums over many pictures are kept in: float64, where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def tune_malloc() -> bool:

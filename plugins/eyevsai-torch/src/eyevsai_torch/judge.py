@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from eyevsai_torch.device import sum_dtype
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -37,13 +39,13 @@ def judge(net: nn.Module, feed: Feed, precision: Precision, fleet: Fleet) -> dic
     share = fleet.share(len(feed))
     starts = range(share.start, share.stop, _BATCH)
     indices = [np.arange(start, min(start + _BATCH, share.stop)) for start in starts]
-    sums = torch.zeros(2, dtype=torch.float64, device=feed.device)
+    sums = torch.zeros(2, dtype=sum_dtype(feed.device), device=feed.device)
     for index, pictures in zip(indices, feed.batches(indices), strict=True):
         labels = torch.from_numpy(feed.labels[index]).to(feed.device)
         with precision.autocast():
             scores = net(pixels_to_input(pictures))
         loss = functional.cross_entropy(scores.float(), labels, reduction="sum")
-        sums += torch.stack([loss.double(), (scores.argmax(1) == labels).sum().double()])
+        sums += torch.stack([loss, (scores.argmax(1) == labels).sum()]).to(sums.dtype)
     loss_total, right = fleet.total(sums).tolist()
     n = max(len(feed), 1)
     return {"validation_loss": loss_total / n, "validation_accuracy": right / n}

@@ -13,6 +13,7 @@ from eyevsai_core.errors import RunError
 from eyevsai_torch.augment import augment, draw_mixup, draw_plan, mix
 from eyevsai_torch.average import MovingAverage
 from eyevsai_torch.checkpoint import Checkpoint
+from eyevsai_torch.device import sum_dtype
 from eyevsai_torch.dice import step_generator, step_seed
 from eyevsai_torch.dropout import dropout_rows
 from eyevsai_torch.fleet import Fleet
@@ -100,7 +101,8 @@ class Learner:
         self.halvings = 0
         # Loss, right answers, weight and pictures since the epoch began: read once an epoch, so
         # that a GPU is never waited for.
-        self.sums = torch.zeros(4, dtype=torch.float64, device=precision.device)
+        device = precision.device
+        self.sums = torch.zeros(4, dtype=sum_dtype(device), device=device)
         self.worker: nn.Module = net
 
     def distribute(self) -> None:
@@ -166,7 +168,7 @@ class Learner:
                 self.scaler.scale(loss * (self.fleet.size / draw.weight)).backward()
             labels = batch.labels[rows].to(device, non_blocking=True)
             right = (scores.detach().argmax(1) == labels).sum()
-            done[:2] += torch.stack([loss.detach().double(), right.double()])
+            done[:2] += torch.stack([loss.detach(), right]).to(done.dtype)
         if self.fleet.is_first:
             done += torch.tensor([0.0, 0.0, draw.weight, total], device=device)
         self.sums += done

@@ -42,6 +42,7 @@ class _Progress:
     best_loss: float = math.inf
     best_accuracy: float = -1.0
     seconds: float = 0.0
+    elapsed: float = 0.0
     row: dict[str, float] = field(default_factory=dict)
 
     def is_better(self, metrics: dict[str, float]) -> bool:
@@ -142,6 +143,9 @@ class Loop:
         if self.validation is not None:
             row |= judge(learner.average.net, self.validation, learner.precision, learner.fleet)
             learner.schedule.epoch_ended(row["validation_loss"])
+        progress = self.progress
+        progress.elapsed += progress.seconds + time.monotonic() - started
+        row["elapsed_s"] = round(progress.elapsed, 3)
         row["pictures_per_s"] = round(self.steps * self.batch / max(seconds, 1e-9), 1)
         if learner.halvings:
             row["halvings"] = float(learner.halvings)

@@ -101,6 +101,8 @@ class TorchTrainer:
         torch.set_num_threads(threads)
         if device.type == "cpu":
             tune_malloc()
+        elif device.type == "cuda":
+            torch.cuda.set_device(device)
         fleet.join(device)
         try:
             yield _Place(fleet, precision)
