@@ -3,85 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from making_nets import fit
-
-from eyevsai_torch import checkpoint as checkpoint_module
-from eyevsai_torch import loop as loop_module
-from eyevsai_torch.learner import Learner
+from killing import train_and_die
 
 if TYPE_CHECKING:
-    from eyevsai_torch.learner import Batch
+    from pathlib import Path
 
 _KILLS = 20
-_OPTIONS = {
-    "epochs": 12,
-    "n": 160,
-    "precision": "auto",
-    "flip": True,
-    "shift": 0.2,
-    "rotate": 10.0,
-    "erase": 0.3,
-    "mixup_alpha": 0.3,
-    "accumulate": 2,
-    "optimizer": "adamw",
-    "schedule": "plateau",
-}
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _train(folder: str, step: int, where: str) -> None:
-    """Train in a process of its own that is killed at its `step`-th step, somewhere in it."""
-    count = 0
-    loop_module._CHECKPOINT_S = 0.0  # after every step, so that every step can be gone on from
-    plain_step, plain_write = Learner.step, checkpoint_module.write_atomic
-
-    def step_or_die(self: Learner, batch: Batch) -> None:
-        nonlocal count
-        count += 1
-        if count == step and where == "before":
-            _die()
-        plain_step(self, batch)
-        if count == step and where == "after":
-            _die()
-
-    def write_or_die(path: Path, content: bytes) -> None:
-        if count == step and where == "writing":
-            (path.parent / ".staging-half").write_bytes(content[: len(content) // 2])
-            _die()
-        plain_write(path, content)
-        if count == step and where == "written":
-            _die()
-
-    Learner.step = step_or_die  # type: ignore[method-assign]
-    checkpoint_module.write_atomic = write_or_die
-    classifier, context = fit(Path(folder), **_OPTIONS)  # type: ignore[arg-type]
-    classifier.save(Path(folder))
-    rows = [(done, total) for done, total, _ in context.rows]
-    Path(folder, "rows.txt").write_text(repr(rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def forge() -> multiprocessing.context.ForkServerContext:
     """Processes that begin with PyTorch imported: twenty imports would take a minute."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["making_nets", "eyevsai_torch.trainer"])
+    context.set_forkserver_preload(["killing"])
     return context
 
 
 def run(
     forge: multiprocessing.context.ForkServerContext, folder: Path, step: int, where: str
 ) -> int | None:
-    process = forge.Process(target=_train, args=(str(folder), step, where))
+    process = forge.Process(target=train_and_die, args=(str(folder), step, where))
     process.start()
     process.join(60)
     return process.exitcode
