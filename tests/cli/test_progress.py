@@ -99,3 +99,15 @@ def test_an_error_leaves_the_bars_to_be_read(watched: Callable[..., Terminal]) -
 )
 def test_rates(speed: float | None, text: str) -> None:
     assert progress._rate(speed) == text
+
+
+@pytest.mark.parametrize(
+    ("metrics", "text"),
+    [
+        ({"validation_accuracy": 0.5, "rss_mb": 1536.0}, "accuracy 0.500  1.5 GB"),
+        ({"rss_mb": 1536.0, "device_mb": 20480.0}, "20.0 GB"),
+        ({}, ""),
+    ],
+)
+def test_the_memory_in_use_is_shown(metrics: dict[str, float], text: str) -> None:
+    assert progress._note(metrics) == text

@@ -41,7 +41,8 @@ def test_accumulation_has_the_gradient_of_the_large_batch(
     whole = make_learner(norm=False, **options)
     cut = make_learner(norm=False, accumulate=parts, **options)
     if class_weight:
-        whole.class_weights = cut.class_weights = torch.tensor([0.25, 3.0])
+        for learner in (whole, cut):
+            learner.class_weights = learner._weights_there = torch.tensor([0.25, 3.0])
     expected, found = gradients(whole, batch(n)), gradients(cut, batch(n))
     assert expected.keys() == found.keys()
     for name, gradient in expected.items():

@@ -9,6 +9,7 @@ from making_nets import CLASSES, build_net, build_plain, data, fit
 
 from eyevsai_core.errors import ConfigError, RunError
 from eyevsai_torch import loop as loop_module
+from eyevsai_torch.fleet import Fleet
 from eyevsai_torch.loop import Loop
 
 if TYPE_CHECKING:
@@ -193,3 +194,13 @@ def test_build_is_asked_for_the_classes_and_the_size(tmp_path: Path) -> None:
 
     fit(tmp_path, build=build)
     assert asked == {"n_classes": 2, "image_size": 16}
+
+
+def test_more_processes_than_pairs_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "9")
+    monkeypatch.setattr(Fleet, "join", lambda *_: None)
+    with pytest.raises(ConfigError, match=r"9 processes need a batch of at least 18 .* got 16"):
+        fit(tmp_path)

@@ -148,4 +148,7 @@ def _rate(speed: float | None) -> str:
 
 def _note(metrics: Mapping[str, float]) -> str:
     shown = [name for name in _NAMES if name in metrics][:_SHOWN]
-    return "  ".join(f"{_NAMES[name]} {metrics[name]:.3f}" for name in shown)
+    texts = [f"{_NAMES[name]} {metrics[name]:.3f}" for name in shown]
+    memory = metrics.get("device_mb", metrics.get("rss_mb"))
+    texts += [] if memory is None else [f"{memory / 1024:.1f} GB"]
+    return "  ".join(texts)

@@ -87,7 +87,7 @@ class Learner:
     ) -> None:
         """Prepare `net`, which is on its device, for `total` steps with a resolved config.
 
-        `class_weights` is float32 (n_classes,) on that device.
+        `class_weights` is float32 (n_classes,), on the CPU.
         """
         self.config, self.net, self.precision = config, net, precision
         self.fleet = fleet or Fleet()
@@ -97,6 +97,7 @@ class Learner:
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.needs_scaler)
         self.n_classes = n_classes
         self.class_weights = class_weights
+        self._weights_there = None if class_weights is None else class_weights.to(precision.device)
         self.steps = 0
         self.halvings = 0
         # Loss, right answers, weight and pictures since the epoch began: read once an epoch, so
@@ -128,7 +129,8 @@ class Learner:
 
         Its parts are weighted so that the gradient is that of the whole batch, over all parts and
         processes. When a GPU's memory does not suffice, the parts are halved and the step is
-        done again; the augmentation is the same, as it belongs to the step.
+        done again; the augmentation is the same, as it belongs to the step. What the norms of
+        the net saw before the memory ran out, they see once more: a hundredth of their memory.
         """
         while True:
             try:
@@ -163,7 +165,7 @@ class Learner:
             with self._quiet(last=rows.stop == mine.stop), seed:
                 with self.precision.autocast():
                     scores = self.worker(inputs)
-                loss, _ = loss_sum(scores.float(), targets, self.class_weights)
+                loss, _ = loss_sum(scores.float(), targets, self._weights_there)
                 # DDP takes the mean over the processes, the loss is a sum over them.
                 self.scaler.scale(loss * (self.fleet.size / draw.weight)).backward()
             labels = batch.labels[rows].to(device, non_blocking=True)
@@ -183,7 +185,7 @@ class Learner:
             batch.labels, self.n_classes, smoothing=config.label_smoothing, lam=lam
         )
         weights = self.class_weights
-        weight = total if weights is None else float((targets @ weights.cpu()).sum())
+        weight = total if weights is None else float((targets @ weights).sum())
         return _Draw(plan, lam, targets, weight, step_seed(config.seed, batch.epoch, batch.step))
 
     def _parts(self, mine: slice) -> Iterator[slice]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TorchTrainer"]
 
+_PAIR = 2
 _INITIAL = 2**31  # an epoch that no run has: weights are drawn in it
 
 
@@ -125,14 +126,20 @@ class TorchTrainer:
         weights = class_weights(
             torch.from_numpy(feed.labels), len(train.classes), config.class_weight
         )
-        steps = len(feed) // min(config.batch_size or 1, len(feed))
+        batch = min(config.batch_size or 1, len(feed))
+        if batch < _PAIR * place.fleet.size:
+            raise ConfigError(
+                f"{place.fleet.size} processes need a batch of at least {_PAIR * place.fleet.size} "
+                f"pictures, a pair each, but got {batch}; start fewer, or set --batch-size higher"
+            )
+        steps = len(feed) // batch
         return Learner(
             config,
             net,
             place.precision,
             (config.epochs or 1) * steps,
             n_classes=len(train.classes),
-            class_weights=None if weights is None else weights.to(place.device),
+            class_weights=weights,
             fleet=place.fleet,
         )
 
